@@ -1,0 +1,1 @@
+"""Workloads measured beside the installed peers; see README.md beside this file."""

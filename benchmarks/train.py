@@ -1,0 +1,218 @@
+"""Contrastive training, one epoch, beside sentence-transformers' own trainer.
+
+Workloads: `mnr_stsb` (all STS-B pairs, batch 32), `mnr_nli` (6,400 triplets of the NLI pool, batch
+32), `cosine_stsb`, `cosent_stsb`. Sides: tenor (its default), sentence-transformers' trainer with
+its defaults, and with bf16. Same weights, rows, batch size, number of updates, learning rate,
+schedule, dropout as in the checkpoint; only the order of the rows and the dropout masks differ.
+
+`--speed` trains the first `--steps` steps in turns; `--quality` trains whole epochs over several
+seeds and measures Spearman on STS-B test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from typing import Any
+
+from benchmarks._data import MODEL, model_folder, read
+from benchmarks._sides import THREADS, Side, median, ratios, serve, write
+from benchmarks.encode import spearman
+
+SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
+WORKLOADS = ("mnr_stsb", "mnr_nli", "cosine_stsb", "cosent_stsb")
+BATCH, LEARNING_RATE, WARMUP = 32, 2e-5, 0.1
+
+
+def columns_of(workload: str) -> tuple[dict[str, list[str]], list[float] | None]:
+    if workload == "mnr_nli":
+        from tenor.data.pairs import triplets_from_nli
+        from tenor.data.schema import read_pairs
+        from benchmarks._data import FOLDER
+
+        table = triplets_from_nli(read_pairs(FOLDER / "nli_train_pool" / "train.parquet"))
+        return {name: texts[:6400] for name, texts in table.columns.items()}, None
+    data = read("stsb", "train")
+    if workload == "mnr_stsb":
+        return {"anchor": data["sentence1"], "positive": data["sentence2"]}, None
+    scores = [score / 5 for score in data["score"]]
+    return {"sentence1": data["sentence1"], "sentence2": data["sentence2"]}, scores
+
+
+def train_ours(workload: str, seed: int, steps: int) -> tuple[float, int, Any]:
+    import numpy as np
+
+    from tenor import Embedder
+    from tenor.training.arguments import TrainingArguments
+    from tenor.training.batch import TrainingData
+    from tenor.training.memory import keep_freed_memory
+    from tenor.training.objectives import make_objective
+    from tenor.training.steps import Plain
+    from tenor.training.trainer import Trainer
+
+    keep_freed_memory()
+    columns, scores = columns_of(workload)
+    rows = len(next(iter(columns.values())))
+    limit = min(rows, steps * BATCH) if steps else rows
+    model = Embedder.load(MODEL, device="cpu")
+    start = time.perf_counter()
+    data = TrainingData.of(
+        {name: texts[:limit] for name, texts in columns.items()},
+        None if scores is None else np.asarray(scores[:limit], dtype=np.float32),
+        model.tokenizer,
+    )
+    objective = make_objective(workload.split("_")[0], dimensions=model.dimensions)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model, Plain(objective), data,
+            TrainingArguments(
+                epochs=1, batch_size=BATCH, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=seed,
+                save_every=1_000_000,
+            ),
+            folder, objective=objective,
+        )  # fmt: skip
+        trainer.control.should_save = False
+        trainer.train()
+        seconds = time.perf_counter() - start
+        trainer.finish()
+    return seconds, limit, model.encode
+
+
+def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[float, int, Any]:
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.sentence_transformer import losses
+
+    columns, scores = columns_of(workload)
+    rows = len(next(iter(columns.values())))
+    limit = min(rows, steps * BATCH) if steps else rows
+    rows_of: dict[str, Any] = {name: texts[:limit] for name, texts in columns.items()}
+    if scores is not None:
+        rows_of["score"] = scores[:limit]
+    model = SentenceTransformer(model_folder(), device="cpu")
+    kind = {
+        "mnr": losses.MultipleNegativesRankingLoss,
+        "cosine": losses.CosineSimilarityLoss,
+        "cosent": losses.CoSENTLoss,
+    }[workload.split("_")[0]]
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = SentenceTransformerTrainer(
+            model=model,
+            args=SentenceTransformerTrainingArguments(
+                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
+                learning_rate=LEARNING_RATE, warmup_steps=WARMUP, seed=seed, bf16=bf16,
+                use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
+                logging_strategy="no", dataloader_pin_memory=False,
+            ),
+            train_dataset=Dataset.from_dict(rows_of),
+            loss=kind(model),
+        )  # fmt: skip
+        trainer.train()
+        seconds = time.perf_counter() - start
+
+    def encode(texts: list[str]) -> Any:
+        return model.encode(texts, batch_size=128, show_progress_bar=False)
+
+    return seconds, limit, encode
+
+
+def side(name: str, workload: str) -> None:
+    import torch
+
+    torch.set_num_threads(THREADS)
+
+    def train(seed: int, steps: int) -> tuple[float, int, Any]:
+        if name == "tenor":
+            return train_ours(workload, seed, steps)
+        return train_theirs(workload, seed, steps, bf16=name.endswith("bf16"))
+
+    train(0, 4)
+
+    def turn(request: dict[str, Any]) -> dict[str, Any]:
+        seconds, rows, encode = train(request["seed"], request["steps"])
+        answer = {"seconds": seconds, "rows": rows, "rate": rows / seconds}
+        if request.get("quality"):
+            answer["stsb_test_spearman"] = spearman(encode)
+        return answer
+
+    serve({}, turn)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side")
+    parser.add_argument("--workload", default="mnr_stsb", choices=WORKLOADS)
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--peer", default="sentence-transformers", help="of --quality")
+    given = parser.parse_args()
+    if given.side:
+        side(given.side, given.workload)
+    elif given.quality:
+        quality(given.workload, given.seeds, given.peer)
+    else:
+        speed(given.workload, given.turns, given.steps)
+
+
+def speed(workload: str, turns: int, steps: int) -> None:
+    sides = [Side("train", name, ["--workload", workload]) for name in SIDES]
+    for number in range(turns):
+        for one in sides:
+            rate = one.turn({"seed": number, "steps": steps})["rate"]
+            print(f"turn {number + 1}: {one.name}: {rate:.1f} rows/s", flush=True)
+    rows = [
+        {
+            "side": one.name,
+            "rows_per_second": median(one, "rate"),
+            "seconds": [turn["seconds"] for turn in one.turns],
+            "peak_mib": median(one, "peak_mib"),
+            "tenor_is_faster": None if one is sides[0] else ratios(sides[0], one),
+        }
+        for one in sides
+    ]
+    for row, one in zip(rows, sides, strict=True):
+        one.close()
+        print(row)
+    write(f"train_{workload}_speed", {"steps": steps, "batch": BATCH, "sides": rows})
+
+
+def quality(workload: str, seeds: int, peer: str) -> None:
+    sides = [Side("train", name, ["--workload", workload]) for name in ("tenor", peer)]
+    for seed in range(seeds):
+        for one in sides:
+            found = one.turn({"seed": seed, "steps": 0, "quality": True})
+            print(f"seed {seed}: {one.name}: {found}", flush=True)
+    rows = []
+    for one in sides:
+        values = [turn["stsb_test_spearman"] for turn in one.turns]
+        rows.append(
+            {
+                "side": one.name,
+                "stsb_test_spearman": values,
+                "mean": statistics.mean(values),
+                "deviation": statistics.stdev(values) if seeds > 1 else 0.0,
+                "seconds": [turn["seconds"] for turn in one.turns],
+                "peak_mib": max(turn["peak_mib"] for turn in one.turns),
+            }
+        )
+        one.close()
+        print(rows[-1])
+    write(
+        f"train_{workload}_quality",
+        {"batch": BATCH, "seeds": seeds, "sides": rows,
+         "difference": rows[0]["mean"] - rows[1]["mean"]},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The commands: each turns flags into a call of the library, and its answer into text or JSON.
+
+Nothing heavy is imported here before a command runs: `tenor --help` must be quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from tenor.recipes.contrastive import ContrastiveConfig
+from tenor.recipes.demo import DemoConfig
+
+if TYPE_CHECKING:
+    from tenor.evaluation.result import EvaluationResult
+
+__all__ = ["add_to"]
+
+Config = Annotated[
+    Path | None, Parameter(help="TOML file with any of these settings; flags go before it.")
+]
+
+
+def add_to(app: App) -> None:
+    """Add every command to the application."""
+    train = App(name="train", help="Train a model; each recipe is a command.")
+    train.command(contrastive)
+    evaluate = App(name="evaluate", help="Measure a model on held-out data.")
+    evaluate.command(sts)
+    evaluate.command(retrieval)
+    app.command(train)
+    app.command(evaluate)
+    app.command(encode)
+    app.command(demo)
+
+
+def contrastive(
+    settings: Annotated[ContrastiveConfig, Parameter(name="*")], *, config: Config = None
+) -> None:
+    """Fine-tune an embedder on pairs, triplets, scored or labelled pairs, or labelled texts."""
+    from tenor.recipes.contrastive import train_contrastive
+
+    train_contrastive(settings)
+
+
+def sts(
+    model: str,
+    file: str,
+    /,
+    *,
+    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    columns: dict[str, str] | None = None,
+    dtype: str = "auto",
+    on_bad_row: str = "error",
+) -> None:
+    """Correlate the similarity of scored pairs with their scores: ten correlations.
+
+    Args:
+        model: a name, folder or hub id.
+        file: sentence1, sentence2, score.
+        json_output: print one JSON object on stdout.
+        columns: role = column of the file, where columns are not named as usual.
+        dtype: auto, bf16 or fp32.
+        on_bad_row: error, or skip.
+    """
+    from tenor.data.schema import read_pairs
+    from tenor.errors import DataError
+    from tenor.evaluation.similarity import EmbeddingSimilarity
+
+    table = read_pairs(file, columns=columns, on_bad_row=on_bad_row)  # type: ignore[arg-type]
+    if table.kind != "scored" or table.target is None:
+        raise DataError(
+            f"holds {table.kind}; scored pairs are needed: sentence1, sentence2, score.", path=file
+        )
+    left, right = table.columns.values()
+    data = {"path": file, "sha256": table.sha256}
+    embedder = _load(model, dtype)
+    result = EmbeddingSimilarity(left, right, table.target, data=data)(embedder)
+    _print(_named(result, embedder), as_json=json_output)
+
+
+def retrieval(
+    model: str,
+    folder: Path,
+    /,
+    *,
+    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    dtype: str = "auto",
+) -> None:
+    """Search a corpus with queries whose relevant documents are known.
+
+    Args:
+        model: a name, folder or hub id.
+        folder: corpus.parquet (id, text), queries.parquet (id, text), qrels.parquet (query_id,
+            doc_id, score), or the same as BEIR writes them.
+        json_output: print one JSON object on stdout.
+        dtype: auto, bf16 or fp32.
+    """
+    from tenor.evaluation.beir import read_beir
+
+    task = read_beir(folder)
+    embedder = _load(model, dtype)
+    _print(_named(task(embedder), embedder), as_json=json_output)
+
+
+def encode(
+    model: str,
+    file: str,
+    /,
+    *,
+    out: Path,
+    column: str = "text",
+    prompt: str | None = None,
+    normalize: bool | None = None,
+    truncate_dim: int | None = None,
+    tokens_per_batch: int | None = None,
+    dtype: str = "auto",
+) -> None:
+    """Write the embedding of every text of a file, in flat memory.
+
+    Args:
+        model: a name, folder or hub id.
+        file: csv, tsv, jsonl, parquet or txt (a text a line), also .gz.
+        out: Parquet file with columns `row` (from 0) and `embedding`, in the order of the file.
+        column: which column holds the texts.
+        prompt: text to put before each text.
+        normalize: scale vectors to length 1; as the model does by default.
+        truncate_dim: keep only so many leading dimensions.
+        tokens_per_batch: tokens encoded at a time.
+        dtype: auto, bf16 or fp32.
+    """
+    from tenor.recipes.encode import encode_file
+
+    encode_file(
+        _load(model, dtype),
+        file,
+        out,
+        column=column,
+        prompt=prompt,
+        normalize=normalize,
+        truncate_dim=truncate_dim,
+        tokens_per_batch=tokens_per_batch,
+    )
+
+
+def demo(
+    settings: Annotated[DemoConfig | None, Parameter(name="*")] = None, *, config: Config = None
+) -> None:
+    """Fine-tune all-MiniLM-L6-v2 to find Python functions by what they do, and show the gain."""
+    from tenor.recipes.demo import run_demo
+
+    run_demo(settings or DemoConfig())
+
+
+def _load(model: str, dtype: str) -> Any:
+    from tenor.models.embedder import Embedder
+
+    return Embedder.load(model, dtype=dtype)
+
+
+def _named(result: EvaluationResult, embedder: Any) -> EvaluationResult:
+    from dataclasses import replace
+
+    return replace(result, model={"name": embedder.name, "sha256": embedder.sha256 or ""})
+
+
+def _print(result: EvaluationResult, *, as_json: bool) -> None:
+    """One JSON object on stdout, or a table."""
+    if as_json:
+        json.dump(result.to_json(), sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "value", "95 % interval", title=result.model["name"])
+    for name, value in result.metrics.items():
+        low, high = result.intervals[name]
+        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(f"n = {result.n:,}; {result.truncated:,} texts truncated; {result.seconds:.1f} s")
+    for name, note in result.notes.items():
+        console.print(f"{name.replace('_', ' ')}: {note}")

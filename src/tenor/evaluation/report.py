@@ -1,0 +1,129 @@
+"""A report as one HTML file: opens offline, on a phone, in the dark and on paper.
+
+It holds no script and loads nothing, and its content security policy holds the browser to that.
+What it is made of stands in `report_sections.py`; all of it can be imported from here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenor.errors import MissingExtraError
+from tenor.evaluation.report_sections import (
+    BarIntervals,
+    Changes,
+    Comparison,
+    Estimate,
+    Figures,
+    Hit,
+    LossCurve,
+    RankChange,
+    Repeat,
+    SearchExample,
+    SearchExamples,
+    Section,
+    Text,
+    Warnings,
+)
+
+__all__ = [
+    "BarIntervals",
+    "Changes",
+    "Comparison",
+    "Estimate",
+    "Figures",
+    "Hit",
+    "LossCurve",
+    "RankChange",
+    "Repeat",
+    "Report",
+    "SearchExample",
+    "SearchExamples",
+    "Section",
+    "Text",
+    "Warnings",
+    "render_report",
+    "write_report",
+]
+
+_SHOWN_CHARACTERS = 240
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A page: its sections in their order, and last how to repeat what it tells.
+
+    Args:
+        title: heading of the page.
+        subtitle: the outcome in a sentence.
+        sections: any dataclasses with a title and a template.
+        repeat: shown at the end.
+    """
+
+    title: str
+    subtitle: str
+    sections: Sequence[Section]
+    repeat: Repeat
+
+
+def render_report(report: Report) -> str:
+    """Return the report as the text of one HTML file; all texts in it are escaped.
+
+    Raises:
+        MissingExtraError: the extra `report` is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError("report", "An HTML report") from error
+    environment = Environment(
+        loader=PackageLoader("tenor.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "signed": _signed, "short": _short, "rank": _rank}
+    return environment.get_template("report.html").render(
+        report=report, sections=[*report.sections, report.repeat]
+    )
+
+
+def write_report(path: str | Path, report: Report) -> Path:
+    """Write the report as one HTML file, whole or not at all.
+
+    Args:
+        path: the file; its folder is made if need be.
+        report: what to write.
+
+    Raises:
+        MissingExtraError: the extra `report` is not installed.
+    """
+    path = Path(path)
+    page = render_report(report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(page, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _signed(value: float, digits: int = 3) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _short(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= characters else text[:characters].rstrip() + " …"
+
+
+def _rank(rank: int, depth: int) -> str:
+    return f"{rank}" if rank else f"beyond {depth}"

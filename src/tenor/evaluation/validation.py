@@ -1,0 +1,180 @@
+"""What to measure on held-out rows of each kind of data, and which figure decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tenor.data.pairs import triplets_from_nli
+from tenor.data.schema import PairTable
+from tenor.errors import DataError
+from tenor.evaluation.intervals import bootstrap_mean, percentile_interval
+from tenor.evaluation.result import Encodes, EvaluationResult, encode_texts
+from tenor.evaluation.retrieval import Retrieval
+from tenor.evaluation.similarity import EmbeddingSimilarity
+
+__all__ = ["LabelledPairs", "NearestNeighbours", "validation"]
+
+Measure = Callable[[Encodes], EvaluationResult]
+
+
+def validation(table: PairTable) -> tuple[Measure, str]:
+    """The evaluation that suits held-out rows, and the name of its deciding figure.
+
+    | rows | evaluation | figure |
+    |---|---|---|
+    | scored pairs | `EmbeddingSimilarity` | spearman_cosine |
+    | pairs, triplets | `Retrieval`: each anchor's positive among all positives and negatives | ndcg@10 |
+    | NLI | the same, on the triplets made of it | ndcg@10 |
+    | labelled pairs | `LabelledPairs` | average_precision |
+    | labelled texts | `NearestNeighbours` | accuracy |
+
+    Raises:
+        DataError: when the rows cannot be evaluated on, such as a single one.
+    """
+    data = {"path": table.path, "sha256": table.sha256}
+    if table.kind == "nli":
+        table = triplets_from_nli(table)
+    if len(table) < 2:
+        raise DataError("a single row is too little to evaluate on.", path=table.path)
+    if table.kind == "scored":
+        assert table.target is not None
+        left, right = table.columns.values()
+        return EmbeddingSimilarity(left, right, table.target, data=data), "spearman_cosine"
+    if table.kind in ("pairs", "triplets"):
+        return _ranking(table, data), "ndcg@10"
+    if table.kind == "labelled_pairs":
+        return LabelledPairs(table, data=data), "average_precision"
+    return NearestNeighbours(table, data=data), "accuracy"
+
+
+def _ranking(table: PairTable, data: dict[str, Any]) -> Retrieval:
+    """Every distinct anchor is a query; every distinct other text is a document."""
+    names = [name for name in table.columns if name != "anchor"]
+    documents = dict.fromkeys(text for name in names for text in table.columns[name])
+    place = {text: str(number) for number, text in enumerate(documents)}
+    queries = {text: f"q{n}" for n, text in enumerate(dict.fromkeys(table.columns["anchor"]))}
+    qrels: dict[str, dict[str, float]] = {}
+    for anchor, positive in zip(table.columns["anchor"], table.columns["positive"], strict=True):
+        qrels.setdefault(queries[anchor], {})[place[positive]] = 1.0
+    return Retrieval(
+        {number: text for text, number in place.items()},
+        {number: text for text, number in queries.items()},
+        qrels,
+        name="validation",
+        drop_self=False,
+        data=data,
+    )
+
+
+class LabelledPairs:
+    """Average precision, best F1 and best accuracy of telling the same from the different.
+
+    F1 and accuracy are those of the best threshold on these very rows, so they are optimistic;
+    average precision needs no threshold.
+
+    Args:
+        table: labelled pairs; label 1 means the same.
+        data: path and hash, for the result.
+    """
+
+    def __init__(self, table: PairTable, *, data: dict[str, Any] | None = None) -> None:
+        assert table.target is not None
+        self.left, self.right = table.columns.values()
+        self.labels = np.asarray(table.target) == 1
+        if self.labels.all() or not self.labels.any():
+            raise DataError("all pairs have the same label; both are needed.", path=table.path)
+        self.data = data or {"name": "labelled pairs"}
+
+    def __call__(self, model: Encodes) -> EvaluationResult:
+        """Evaluate a model."""
+        start = time.perf_counter()
+        vectors, truncated = encode_texts(model, [*self.left, *self.right])
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        half = len(self.left)
+        scores = np.einsum("nd,nd->n", vectors[:half], vectors[half:])
+        metrics = _threshold_metrics(scores, self.labels)
+        generator = np.random.default_rng(0)
+        samples: dict[str, list[float]] = {name: [] for name in metrics}
+        for _ in range(200):
+            rows = generator.integers(0, half, half)
+            if 0 < self.labels[rows].sum() < half:
+                for name, value in _threshold_metrics(scores[rows], self.labels[rows]).items():
+                    samples[name].append(value)
+        return EvaluationResult(
+            metrics=metrics,
+            intervals={name: percentile_interval(values) for name, values in samples.items()},
+            n=half,
+            truncated=truncated,
+            seconds=time.perf_counter() - start,
+            model={"name": type(model).__name__},
+            data=self.data,
+            per_item={"cosine": scores, "label": self.labels},
+        )
+
+
+def _threshold_metrics(scores: Any, labels: Any) -> dict[str, float]:
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(labels[order])
+    count = np.arange(1, len(order) + 1)
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores share one threshold
+    hits, count = hits[last], count[last]
+    positives = int(labels.sum())
+    precision, recall = hits / count, hits / positives
+    correct = hits + (len(labels) - positives) - (count - hits)
+    return {
+        "average_precision": float(np.sum(np.diff(recall, prepend=0.0) * precision)),
+        "f1": float(np.max(2 * hits / (count + positives))),
+        "accuracy": float(max(correct.max(), len(labels) - positives) / len(labels)),
+    }
+
+
+class NearestNeighbours:
+    """Accuracy of giving each text the majority label of its nearest other texts.
+
+    Args:
+        table: labelled texts.
+        neighbours: how many vote.
+        data: path and hash, for the result.
+    """
+
+    def __init__(
+        self, table: PairTable, *, neighbours: int = 5, data: dict[str, Any] | None = None
+    ) -> None:
+        assert table.target is not None
+        self.texts, self.labels = table.columns["text"], np.asarray(table.target)
+        self.neighbours = min(neighbours, len(self.texts) - 1)
+        self.data = data or {"name": "labelled texts"}
+
+    def __call__(self, model: Encodes) -> EvaluationResult:
+        """Evaluate a model."""
+        from tenor.evaluation.exact_search import search_exact
+
+        start = time.perf_counter()
+        vectors, truncated = encode_texts(model, self.texts)
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        _, found = search_exact(vectors, vectors, self.neighbours + 1)
+        rows = np.arange(len(found))[:, None]
+        # A text is its own nearest neighbour; where a copy of it ranks before, the last goes.
+        others = found != rows
+        others[others.all(1), -1] = False
+        votes = self.labels[found[others].reshape(len(found), self.neighbours)]
+        right = np.empty(len(found))
+        for row, labels in enumerate(votes):
+            names, counts = np.unique(labels, return_counts=True)
+            winners = names[counts == counts.max()]
+            nearest = next(label for label in labels if label in winners)
+            right[row] = nearest == self.labels[row]
+        return EvaluationResult(
+            metrics={"accuracy": float(right.mean())},
+            intervals={"accuracy": bootstrap_mean(right)},
+            n=len(right),
+            truncated=truncated,
+            seconds=time.perf_counter() - start,
+            model={"name": type(model).__name__},
+            data=self.data,
+            per_item={"accuracy": right},
+        )

@@ -1,0 +1,210 @@
+"""Attention over texts packed in one row, registered with `transformers` as an implementation.
+
+Shape legend: T tokens of the row, H heads, K key/value heads, D width of a head, N texts of a
+group, L its padded length.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tenor.errors import ModelError
+from tenor.models.dropout import apply_kept, draw_kept
+from tenor.tokens.packed import Group, Layout
+
+__all__ = ["PACKED", "packed_attention", "register"]
+
+PACKED = "tenor_packed"
+LAYOUT = "tenor_layout"  # keyword of `forward` that carries the layout down to this function
+
+
+def register() -> None:
+    """Tell `transformers` of the implementation; doing it again changes nothing."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(PACKED, packed_attention)
+    AttentionMaskInterface.register(PACKED, _no_mask)
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """The layout says where texts end; no mask over the row is ever built."""
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Scaled dot-product attention (Vaswani et al. 2017) of each text of the row to itself.
+
+    Args:
+        module: the attention layer (unused but for `is_causal`).
+        query: (1, H, T, D).
+        key: (1, K, T, D), where K divides H.
+        value: (1, K, T, D).
+        attention_mask: must be `None`.
+        scaling: factor of the scores, D ** -0.5 by default.
+        dropout: probability of dropping an attention weight.
+        sliding_window: attend only to tokens nearer than this; everything by default.
+        **kwargs: the rest of the layer's keywords; holds the layout.
+
+    Returns:
+        (1, T, H, D) and `None` for the weights.
+
+    Raises:
+        ModelError: when the architecture does not pass the layout down, or brings a mask.
+    """
+    layout: Layout | None = kwargs.get(LAYOUT)
+    if layout is None or attention_mask is not None or kwargs.get("position_bias") is not None:
+        raise ModelError("this architecture does not route packed texts to its attention")
+    if key.shape[1] != query.shape[1]:
+        repeats = query.shape[1] // key.shape[1]
+        key, value = (x.repeat_interleave(repeats, dim=1) for x in (key, value))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    q_THD, k_THD, v_THD = (x[0].transpose(0, 1) for x in (query, key, value))
+    causal = bool(getattr(module, "is_causal", False))
+    if causal:
+        raise ModelError("decoders are not supported as encoders")
+    if query.device.type == "cpu":
+        out_THD: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+            q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window
+        )
+    else:
+        out_THD = _grouped_sdpa(q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window)
+    return out_THD[None], None
+
+
+def _window(group: Group, sliding_window: int | None, device: torch.device) -> Tensor | None:
+    """(L, L) bool, `True` where two positions are too far apart, or `None` where all are near."""
+    if sliding_window is None or group.length <= sliding_window:
+        return None
+    place = torch.arange(group.length, device=device)
+    return (place[:, None] - place[None, :]).abs() >= sliding_window
+
+
+def _grouped_sdpa(
+    q_THD: Tensor,
+    k_THD: Tensor,
+    v_THD: Tensor,
+    layout: Layout,
+    scale: float,
+    dropout: float,
+    sliding_window: int | None,
+) -> Tensor:
+    """Group by group through torch's own attention kernels."""
+    parts = []
+    for group in layout.groups:
+        rows = slice(group.start, group.stop)
+        q, k, v = (group.pad(x[rows]).transpose(1, 2) for x in (q_THD, k_THD, v_THD))
+        mask = None if group.padding is None else ~group.padding[:, None, None, :]
+        window = _window(group, sliding_window, q.device)
+        if window is not None:
+            mask = ~window if mask is None else mask & ~window
+            if group.padding is not None:  # an empty row must attend to something, or it is NaN
+                mask = mask | group.padding[:, None, :, None]
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale
+        )
+        parts.append(group.unpad(out.transpose(1, 2)))
+    return torch.cat(parts)
+
+
+class _PackedAttention(torch.autograd.Function):
+    """Batched products a group of similar lengths, which on CPUs beat torch's fused kernels.
+
+    The scores of a group stay in the cache, the softmax runs in fp32 whatever the products' dtype,
+    and the backward pass writes each gradient once: rearranging tokens needs no scatter-add.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q_THD: Tensor,
+        k_THD: Tensor,
+        v_THD: Tensor,
+        layout: Layout,
+        scale: float,
+        dropout: float,
+        sliding_window: int | None,
+    ) -> Tensor:
+        out_THD = torch.empty_like(q_THD, memory_format=torch.contiguous_format)
+        keep = any(ctx.needs_input_grad)
+        saved: list[Tensor | None] = []
+        for group in layout.groups:
+            rows = slice(group.start, group.stop)
+            q, k, v = (_heads_first(group.pad(x[rows])) for x in (q_THD, k_THD, v_THD))
+            weights = _softmax(torch.bmm(q, k.transpose(1, 2)), group, scale, sliding_window)
+            weights = weights.to(q.dtype)
+            kept = draw_kept(weights.shape, dropout) if dropout else None
+            dropped = weights if kept is None else apply_kept(weights, kept, dropout)
+            out = torch.bmm(dropped, v)
+            out_THD[rows] = group.unpad(_tokens_first(out, group, q_THD.shape[1]))
+            if keep:
+                saved += [q, k, v, weights, kept]
+        ctx.save_for_backward(*saved)
+        ctx.layout, ctx.scale, ctx.dropout = layout, scale, dropout
+        return out_THD
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        grad_THD = gradients[0]
+        heads = grad_THD.shape[1]
+        saved = ctx.saved_tensors
+        grads_THD = [torch.empty_like(grad_THD) for _ in range(3)]
+        for number, group in enumerate(ctx.layout.groups):
+            q, k, v, weights, kept = saved[5 * number : 5 * number + 5]
+            rows = slice(group.start, group.stop)
+            grad = _heads_first(group.pad(grad_THD[rows]))
+            dropped = weights if kept is None else apply_kept(weights, kept, ctx.dropout)
+            grad_v = torch.bmm(dropped.transpose(1, 2), grad)
+            grad_weights = torch.bmm(grad, v.transpose(1, 2))
+            if kept is not None:
+                grad_weights = apply_kept(grad_weights, kept, ctx.dropout)
+            # Softmax: dS = P · (dP − Σ dP·P), in fp32.
+            p = weights.float()
+            dp = grad_weights.float()
+            dp.mul_(p)
+            dp.addcmul_(p, dp.sum(-1, keepdim=True), value=-1.0)
+            grad_scores = dp.mul_(ctx.scale).to(q.dtype)
+            blocks = (
+                torch.bmm(grad_scores, k),
+                torch.bmm(grad_scores.transpose(1, 2), q),
+                grad_v,
+            )
+            for target, block in zip(grads_THD, blocks, strict=True):
+                target[rows] = group.unpad(_tokens_first(block, group, heads))
+        return (*grads_THD, None, None, None, None)
+
+
+def _heads_first(block: Tensor) -> Tensor:
+    """(N, L, H, D) → (N · H, L, D), contiguous."""
+    n, length, heads, width = block.shape
+    return block.transpose(1, 2).reshape(n * heads, length, width)
+
+
+def _tokens_first(block: Tensor, group: Group, heads: int) -> Tensor:
+    """(N · H, L, D) → (N, L, H, D)."""
+    return block.view(group.texts, heads, group.length, -1).transpose(1, 2)
+
+
+def _softmax(scores: Tensor, group: Group, scale: float, sliding_window: int | None) -> Tensor:
+    """Scores (N · H, L, L) → weights in fp32; places without a token get weight 0."""
+    weights = scores.float().mul_(scale) if scores.dtype != torch.float32 else scores.mul_(scale)
+    lowest = torch.finfo(torch.float32).min
+    if group.padding is not None:
+        by_text = weights.view(group.texts, -1, *weights.shape[1:])
+        by_text.masked_fill_(group.padding[:, None, None, :], lowest)
+    window = _window(group, sliding_window, scores.device)
+    if window is not None:
+        weights.masked_fill_(window, lowest)
+    return torch.softmax(weights, dim=-1)

@@ -1,0 +1,368 @@
+"""A bi-encoder: texts to vectors that can be compared (Reimers & Gurevych 2019).
+
+Shape legend: N texts, D dimensions of an embedding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tenor.errors import ConfigError, ModelError
+from tenor.formats.atomic import replaced_folder
+from tenor.formats.locate import hash_model, locate
+from tenor.formats.sentence_transformers import DenseSpec, EmbedderLayout, read_layout, write_layout
+from tenor.models.dense import Dense
+from tenor.models.encode import EncodeOptions, encode_all, encode_blocks
+from tenor.models.encoder import Encoder
+from tenor.models.pooling import Pooling
+from tenor.models.precision import resolve_dtype
+from tenor.tokens.packed import PackedBatch
+from tenor.tokens.tokenizer import Tokenizer
+
+__all__ = ["Embedder", "best_device"]
+
+log = logging.getLogger("tenor")
+
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+
+
+def best_device() -> torch.device:
+    """CUDA where there is any, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+class Embedder(nn.Module):
+    """A bi-encoder: encoder, pooling, optional dense layers, optional normalisation.
+
+    Make one with `Embedder.load`.
+
+    Args:
+        encoder: the encoder.
+        tokenizer: its tokenizer, with the length limit.
+        pooling: pooling modes; see `Pooling`.
+        dense: dense layers between pooling and normalisation.
+        normalize: whether embeddings are scaled to length 1.
+        prompts: texts to put before a text, by name.
+        default_prompt: name of the prompt used when none is asked for.
+        include_prompt: whether pooling sees the prompt's tokens.
+        similarity: how two embeddings compare: cosine, dot, euclidean or manhattan.
+        truncate_dim: keep only so many leading dimensions (Matryoshka), or `None` for all.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        *,
+        pooling: Sequence[str] = ("mean",),
+        dense: Sequence[Dense] = (),
+        normalize: bool = False,
+        prompts: Mapping[str, str] | None = None,
+        default_prompt: str | None = None,
+        include_prompt: bool = True,
+        similarity: str = "cosine",
+        truncate_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.pooling = Pooling(tuple(pooling), encoder.width)
+        self.dense = nn.ModuleList(dense)
+        self.normalize = normalize
+        self.prompts = dict(prompts or {})
+        self.default_prompt = default_prompt
+        self.include_prompt = include_prompt
+        if similarity not in SIMILARITIES:
+            raise ConfigError("similarity", similarity, f"one of {', '.join(SIMILARITIES)}")
+        self.similarity_name = similarity
+        self.truncate_dim = truncate_dim
+        self.name = "embedder"
+        self.sha256: str | None = None
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str = "auto",
+        revision: str | None = None,
+        max_seq_length: int | None = None,
+        truncate_dim: int | None = None,
+        pooling: str | Sequence[str] | None = None,
+    ) -> Embedder:
+        """Load an embedder: never runs remote code, never unpickles.
+
+        Args:
+            name: a folder (sentence-transformers' layout, old or new, or a plain `transformers`
+                encoder), `"all-MiniLM-L6-v2"`, or a hub id.
+            device: `"cpu"`, `"cuda"`, `"mps"`; the best there is by default.
+            dtype: dtype of the products: `"auto"` (bf16 where the hardware has it), `"bf16"`,
+                `"fp32"`.
+            revision: branch, tag or commit on the hub.
+            max_seq_length: another limit of tokens a text; the folder's by default.
+            truncate_dim: keep only so many leading dimensions.
+            pooling: another pooling, for a plain encoder.
+
+        Raises:
+            ModelError: when the folder cannot be read or does not describe an embedder.
+        """
+        from transformers import AutoTokenizer
+
+        folder = locate(name, revision=revision)
+        layout = read_layout(folder)
+        if layout.kind != "transformer":
+            raise ModelError(f"{folder} holds a {layout.kind} model, not a transformer embedder.")
+        encoder = Encoder.load(layout.transformer)
+        try:
+            raw = AutoTokenizer.from_pretrained(
+                str(layout.transformer), trust_remote_code=False, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"the tokenizer in {layout.transformer} cannot be read: {error}"
+            ) from error
+        limit = _length_limit(max_seq_length, layout.max_seq_length, encoder, raw)
+        modes = (pooling,) if isinstance(pooling, str) else pooling
+        model = cls(
+            encoder,
+            Tokenizer(raw, limit, lower_case=layout.do_lower_case),
+            pooling=modes or layout.pooling,
+            dense=[Dense.load(spec) for spec in layout.dense],
+            normalize=layout.normalize,
+            prompts=layout.prompts,
+            default_prompt=layout.default_prompt,
+            include_prompt=layout.include_prompt,
+            similarity=layout.similarity or "cosine",
+            truncate_dim=truncate_dim or layout.truncate_dim,
+        )
+        model.name = str(name)
+        model.sha256 = hash_model(folder)
+        target = torch.device(device) if device is not None else best_device()
+        model.to(target)
+        encoder.set_dtype(resolve_dtype(dtype, target))
+        log.info(
+            "%s: %d dimensions, at most %d tokens a text, %s on %s, %s",
+            name,
+            model.dimensions,
+            limit,
+            {torch.bfloat16: "bf16", torch.float32: "fp32"}[encoder.dtype],
+            target,
+            "packed" if encoder.packed else "padded",
+        )
+        return model.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.encoder.device
+
+    @property
+    def dimensions(self) -> int:
+        """Number of dimensions D of an embedding."""
+        layers = [layer.out_features for layer in self.dense if isinstance(layer, Dense)]
+        full = layers[-1] if layers else self.pooling.out_features
+        return min(full, self.truncate_dim or full)
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens of a text that count, special tokens included; the rest is cut off."""
+        return self.tokenizer.max_length
+
+    def forward(self, batch: PackedBatch, skip: int = 0) -> Tensor:
+        """Embed a packed batch.
+
+        Args:
+            batch: N texts.
+            skip: tokens of a prompt that pooling leaves out.
+
+        Returns:
+            (N, D) fp32, in the order of the batch.
+        """
+        vectors: Tensor = self.pooling(self.encoder(batch), batch, skip)
+        for layer in self.dense:
+            vectors = layer(vectors)
+        if self.truncate_dim is not None:
+            vectors = vectors[:, : self.truncate_dim]
+        return F.normalize(vectors, dim=1) if self.normalize else vectors
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        normalize: bool | None = None,
+        dtype: str | None = None,
+        truncate_dim: int | None = None,
+        tokens_per_batch: int | None = None,
+        progress: bool | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Embed texts, each distinct text once.
+
+        Args:
+            texts: one text, a list, or any iterable (taken block by block).
+            prompt: text to put before each text.
+            prompt_name: name of one of the model's prompts, instead.
+            normalize: scale to length 1; as the model does by default.
+            dtype: another dtype of the products for this call: `"bf16"` or `"fp32"`.
+            truncate_dim: keep only so many leading dimensions.
+            tokens_per_batch: tokens encoded at a time; chosen for the device by default.
+            progress: show a progress bar on stderr; by default for long work on a terminal.
+
+        Returns:
+            (N, D) float32, in the order of the texts; (D,) for a single text.
+
+        Raises:
+            ConfigError: for a prompt name the model does not have, or a text that is no string.
+        """
+        vectors, _ = self.encode_counted(
+            [texts] if isinstance(texts, str) else texts,
+            prompt=prompt,
+            prompt_name=prompt_name,
+            normalize=normalize,
+            dtype=dtype,
+            truncate_dim=truncate_dim,
+            tokens_per_batch=tokens_per_batch,
+            progress=progress,
+        )
+        return vectors[0] if isinstance(texts, str) else vectors
+
+    def encode_counted(
+        self, texts: Iterable[str], **options: Any
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """Like `encode`, and how many texts were truncated to the length limit."""
+        return encode_all(self, texts, self._options(**options))
+
+    def encode_blocks(
+        self, blocks: Iterable[Sequence[str]], *, total: int | None = None, **options: Any
+    ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+        """Embed block after block of texts, in flat memory.
+
+        Args:
+            blocks: the texts.
+            total: how many there are, for the progress bar, if known.
+            **options: of `encode`.
+
+        Yields:
+            The vectors of each block, and how many of its texts were truncated.
+        """
+        return encode_blocks(self, blocks, self._options(**options), total=total)
+
+    def similarity(
+        self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """How similar each left embedding (N, D) is to each right one (M, D): (N, M).
+
+        Higher is nearer: Euclidean and Manhattan distances are negative.
+        """
+        a, b = torch.as_tensor(left), torch.as_tensor(right)
+        if self.similarity_name == "cosine":
+            scores = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
+        elif self.similarity_name == "dot":
+            scores = a @ b.T
+        else:
+            scores = -torch.cdist(a, b, p=2.0 if self.similarity_name == "euclidean" else 1.0)
+        return scores.numpy()
+
+    def save(self, folder: str | Path, *, card: str | None = None) -> None:
+        """Write the model in sentence-transformers' layout, whole or not at all.
+
+        Args:
+            folder: replaced if it exists.
+            card: text of README.md; a plain card by default.
+
+        Raises:
+            ModelError: when `folder` exists and holds something that is no model.
+        """
+        from tenor.formats.model_card import model_card
+
+        with replaced_folder(folder) as target:
+            self.encoder.save(target)
+            self.tokenizer.save(target)
+            specs = [layer.spec for layer in self.dense if isinstance(layer, Dense)]
+            layout = self.layout(target, specs)
+            tensors = [layer.tensors() for layer in self.dense if isinstance(layer, Dense)]
+            write_layout(target, layout, tensors)
+            text = card or model_card(
+                name=Path(folder).name,
+                base_model=self.name,
+                layout=layout,
+                dimensions=self.dimensions,
+                training=None,
+                evaluation=[],
+            )
+            (target / "README.md").write_text(text, encoding="utf-8")
+
+    def layout(self, folder: Path, dense: Sequence[DenseSpec] = ()) -> EmbedderLayout:
+        """What a folder of this model says, as data."""
+        return EmbedderLayout(
+            transformer=folder,
+            max_seq_length=self.max_seq_length,
+            do_lower_case=self.tokenizer.lower_case,
+            pooling=self.pooling.modes,
+            include_prompt=self.include_prompt,
+            dense=tuple(replace(spec, weights=None) for spec in dense),
+            normalize=self.normalize,
+            prompts=self.prompts,
+            default_prompt=self.default_prompt,
+            similarity=self.similarity_name,  # type: ignore[arg-type]
+            truncate_dim=self.truncate_dim,
+        )
+
+    def _options(
+        self,
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        normalize: bool | None = None,
+        dtype: str | None = None,
+        truncate_dim: int | None = None,
+        tokens_per_batch: int | None = None,
+        progress: bool | None = None,
+    ) -> EncodeOptions:
+        if prompt is None:
+            name = prompt_name or self.default_prompt
+            if name is not None and name not in self.prompts:
+                known = ", ".join(self.prompts) or "none: this model has no prompts"
+                raise ConfigError("prompt_name", name, f"one of {known}")
+            prompt = self.prompts[name] if name is not None else ""
+        skip = 0
+        if prompt and not self.include_prompt:
+            skip = self.tokenizer.prompt_length(prompt)
+        return EncodeOptions(
+            prompt=prompt,
+            skip=skip,
+            normalize=normalize,
+            dtype=None if dtype is None else resolve_dtype(dtype, self.device),
+            truncate_dim=truncate_dim,
+            tokens_per_batch=tokens_per_batch,
+            progress=progress,
+        )
+
+
+def _length_limit(
+    asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any
+) -> int:
+    """Tokens a text may have: what was asked for or stored, within what the encoder can take."""
+    positions = encoder.max_positions
+    if asked is not None and positions is not None and asked > positions:
+        raise ConfigError("max_seq_length", asked, f"at most {positions} for this encoder")
+    limits = [asked or stored, positions]
+    if asked is None and stored is None:
+        limits.append(min(int(tokenizer.model_max_length), 1 << 20))
+    return min(limit for limit in limits if limit is not None)

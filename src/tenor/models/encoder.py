@@ -1,0 +1,273 @@
+"""Any `transformers` encoder, run on packed texts where it can be, padded where it cannot.
+
+Shape legend: T tokens of the row, N texts, L tokens of the longest, W width of the encoder.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tenor.errors import ModelError
+from tenor.models.attention import LAYOUT, PACKED, register
+from tenor.models.precision import resolve_dtype, set_precision
+from tenor.tokens.packed import PackedBatch
+from tenor.tokens.token_ids import TokenIds
+
+__all__ = ["Encoder"]
+
+log = logging.getLogger("tenor")
+
+TOLERANCE = 2e-5  # of the probe, relative to the largest activation
+
+
+class Encoder(nn.Module):
+    """A `transformers` encoder that takes a `PackedBatch` and gives one vector a token.
+
+    Whether an architecture runs packed is not looked up but tried, when the encoder is made: a few
+    texts packed in one row must come out as each does alone. If they do not, texts are padded.
+
+    Args:
+        transformer: a `transformers` encoder, in fp32, in memory.
+        packed: `None` to probe; `False` to force padding.
+        dtype: dtype of the products: `"auto"`, `"bf16"` or `"fp32"`.
+    """
+
+    def __init__(
+        self, transformer: Any, *, packed: bool | None = None, dtype: str | torch.dtype = "fp32"
+    ) -> None:
+        super().__init__()
+        if getattr(transformer.config, "is_encoder_decoder", False):
+            raise ModelError(
+                f"{type(transformer).__name__} is an encoder-decoder; load its encoder instead."
+            )
+        self.transformer = transformer
+        accepted = inspect.signature(transformer.forward).parameters
+        self._takes_types = "token_type_ids" in accepted
+        self._takes_positions = "position_ids" in accepted
+        self._position_offset = 0
+        self._plain_attention = transformer.config._attn_implementation
+        self._padding_leaks = False
+        self.packed = False
+        with _quiet(), torch.no_grad():
+            self._probe(may_pack=packed is not False)
+        self._works: dict[tuple[torch.dtype, str], bool] = {}
+        self.dtype = torch.float32
+        self.set_dtype(dtype)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, packed: bool | None = None, dtype: str | torch.dtype = "fp32"
+    ) -> Encoder:
+        """Load a `transformers` folder: safetensors only, never remote code.
+
+        Raises:
+            ModelError: when the folder is no encoder that `transformers` knows.
+        """
+        from transformers import AutoModel
+
+        try:
+            with _quiet():  # heads that an encoder leaves out are no news
+                transformer = AutoModel.from_pretrained(
+                    str(folder),
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{folder} cannot be loaded as an encoder: {error}") from error
+        return cls(transformer.eval(), packed=packed, dtype=dtype)
+
+    @property
+    def width(self) -> int:
+        """Width W of a token's vector."""
+        return int(self.transformer.config.hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        device: torch.device = next(self.transformer.parameters()).device
+        return device
+
+    @property
+    def max_positions(self) -> int | None:
+        """Tokens that the position embeddings allow, or `None` when they set no limit."""
+        limit = getattr(self.transformer.config, "max_position_embeddings", None)
+        if not isinstance(limit, int) or limit <= 0:
+            return None
+        starts_late = self._position_offset or self._counts_from_padding()
+        return limit - (self._padding_id + 1) if starts_late else limit
+
+    def set_dtype(self, dtype: str | torch.dtype) -> None:
+        """Choose the dtype of the products; parameters stay fp32.
+
+        An architecture with operations that know no bf16 (FNet's Fourier transform) stays in fp32.
+        """
+        self.dtype = resolve_dtype(dtype, self.device)
+        set_precision(self.transformer, self.dtype)
+        if self.dtype != torch.float32 and not self._works_in(self.dtype):
+            self.dtype = torch.float32
+            set_precision(self.transformer, self.dtype)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the encoder's configuration and weights into `folder`."""
+        with _quiet():
+            self.transformer.save_pretrained(str(folder))
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Encode packed texts: (T, W), in the order of the row."""
+        if self.packed:
+            return self._forward_packed(batch)
+        return self._forward_padded(batch)
+
+    def _forward_packed(self, batch: PackedBatch) -> Tensor:
+        inputs: dict[str, Any] = {"input_ids": batch.token_ids[None], LAYOUT: batch.layout}
+        if self._takes_positions:
+            inputs["position_ids"] = batch.position_ids[None] + self._position_offset
+        if self._takes_types:
+            types = batch.type_ids
+            inputs["token_type_ids"] = (
+                torch.zeros_like(batch.token_ids) if types is None else types
+            )[None]
+        hidden: Tensor = self.transformer(**inputs).last_hidden_state
+        return hidden[0]
+
+    def _forward_padded(self, batch: PackedBatch) -> Tensor:
+        if not self._padding_leaks:
+            return self._forward_block(batch, 0, len(batch.lengths), 0)
+        # Fourier and convolutional mixing see the padding: texts of one length go together.
+        edges = np.flatnonzero(np.diff(batch.lengths)) + 1
+        bounds = [0, *edges.tolist(), len(batch.lengths)]
+        starts = np.concatenate([[0], np.cumsum(batch.lengths)])
+        blocks = (
+            self._forward_block(batch, first, last, int(starts[first]))
+            for first, last in pairwise(bounds)
+        )
+        return torch.cat(list(blocks))
+
+    def _forward_block(self, batch: PackedBatch, first: int, last: int, start: int) -> Tensor:
+        """Encode texts `first` to `last` of the row, whose first token is at `start`, padded."""
+        lengths = torch.as_tensor(batch.lengths[first:last], device=batch.device)
+        row = slice(start, start + int(batch.lengths[first:last].sum()))
+        mask_NL = torch.arange(int(lengths.max()), device=batch.device) < lengths[:, None]
+        ids_NL = torch.full(mask_NL.shape, self._padding_id, device=batch.device)
+        ids_NL[mask_NL] = batch.token_ids[row]
+        inputs = {"input_ids": ids_NL, "attention_mask": mask_NL.long()}
+        if self._takes_types and batch.type_ids is not None:
+            types_NL = torch.zeros_like(ids_NL)
+            types_NL[mask_NL] = batch.type_ids[row]
+            inputs["token_type_ids"] = types_NL
+        hidden: Tensor = self.transformer(**inputs).last_hidden_state
+        return hidden[mask_NL]
+
+    def _probe(self, *, may_pack: bool) -> None:
+        """Find out what this architecture needs for a text to come out as it does alone."""
+        training = self.transformer.training
+        self.transformer.eval()
+        ids = self._probe_texts()
+        batch = PackedBatch.of(ids, rounded=False).to(self.device)
+        alone = [PackedBatch.of(ids, [i], rounded=False).to(self.device) for i in range(len(ids))]
+        expected = torch.cat([self._forward_padded(one) for one in alone])
+        self.packed = may_pack and self._packs(batch, expected)
+        if not self.packed:
+            self.transformer.set_attn_implementation(self._plain_attention)
+            self._padding_leaks = not _close(self._forward_padded(batch), expected)
+            name = type(self.transformer).__name__
+            log.info("%s does not run packed here: its texts are padded.", name)
+        self.transformer.train(training)
+
+    def _packs(self, batch: PackedBatch, expected: Tensor) -> bool:
+        """Whether the packed row gives `expected`; finds where positions begin."""
+        register()
+        name, padding = type(self.transformer).__name__, self._padding_id
+        try:
+            self.transformer.set_attn_implementation(PACKED)
+        except Exception as error:  # an unknown architecture may fail in any way
+            log.debug("packing: %s refuses: %s", name, error)
+            return False
+        for offset in dict.fromkeys((0, padding + 1 if self._takes_positions else 0)):
+            self._position_offset = offset
+            try:
+                if _close(self._forward_packed(batch), expected):
+                    return True
+            except Exception as error:
+                log.debug("packing: %s cannot, positions from %d: %s", name, offset, error)
+        self._position_offset = 0
+        return False
+
+    def _works_in(self, dtype: torch.dtype) -> bool:
+        """Whether this architecture gets through a forward pass in `dtype`; tried once a device."""
+        case = (dtype, self.device.type)
+        if case not in self._works:
+            training = self.transformer.training
+            self.transformer.eval()
+            batch = PackedBatch.of(self._probe_texts(), rounded=False).to(self.device)
+            try:
+                with torch.no_grad():
+                    self(batch)
+                self._works[case] = True
+            except (RuntimeError, TypeError) as error:
+                name = type(self.transformer).__name__
+                log.warning("%s stays in fp32: it cannot work in %s: %s", name, dtype, error)
+                self._works[case] = False
+            self.transformer.train(training)
+        return self._works[case]
+
+    def _probe_texts(self) -> TokenIds:
+        """Texts of unlike tokens and lengths, one of them longer than any attention window."""
+        config = self.transformer.config
+        window = getattr(config, "sliding_window", None) or getattr(config, "local_attention", 0)
+        longest = min(max(17, int(window or 0) + 40), self.max_positions or 1024, 1024)
+        ids: list[list[int]] = []
+        token = 7
+        for length in (3, min(11, longest), longest, 5):
+            ids.append([])
+            for _ in range(length):
+                token = (token * 5 + 3) % config.vocab_size
+                ids[-1].append(token if token != self._padding_id else 0 if token else 1)
+        return TokenIds.of(ids)
+
+    @property
+    def _padding_id(self) -> int:
+        return getattr(self.transformer.config, "pad_token_id", None) or 0
+
+    def _counts_from_padding(self) -> bool:
+        """RoBERTa's family numbers positions from the padding id on, and has so many fewer."""
+        embeddings = getattr(self.transformer, "embeddings", None)
+        return hasattr(embeddings, "create_position_ids_from_input_ids") or hasattr(
+            embeddings, "create_position_ids_from_inputs_embeds"
+        )
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    if found.shape != expected.shape:
+        return False
+    error = (found - expected).abs().max().item()
+    return bool(error <= TOLERANCE * max(1.0, expected.abs().max().item()))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what `transformers` says of attention implementations and left-out heads."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()

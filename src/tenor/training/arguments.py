@@ -1,0 +1,70 @@
+"""How to train: every setting of the loop itself, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenor.errors import ConfigError
+
+__all__ = ["SCHEDULES", "TrainingArguments"]
+
+SCHEDULES = ("linear", "cosine", "constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingArguments:
+    """Settings of the training loop.
+
+    Attributes:
+        epochs: passes over the data.
+        batch_size: rows a step, over all processes together.
+        learning_rate: the highest, reached after warm-up.
+        warmup: share of all steps in which the learning rate rises.
+        schedule: how it falls after: linear, cosine or constant.
+        weight_decay: of AdamW; biases and norms are left out.
+        max_grad_norm: gradients are scaled down to this norm; 0 for never.
+        seed: decides the batches and the dropout.
+        dtype: dtype of the products: auto, bf16 or fp32.
+        chunk_tokens: with gradient caching, tokens encoded at a time; 0 for no caching.
+        evaluate_every: steps between evaluations; 0 for once an epoch.
+        save_every: steps between checkpoints; 0 for once an epoch.
+        log_every: steps between lines in the log.
+        patience: evaluations without a better figure before training stops; 0 for never.
+        keep: how many checkpoints to keep.
+    """
+
+    epochs: int = 1
+    batch_size: int = 64
+    learning_rate: float = 2e-5
+    warmup: float = 0.1
+    schedule: str = "linear"
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    dtype: str = "auto"
+    chunk_tokens: int = 0
+    evaluate_every: int = 0
+    save_every: int = 0
+    log_every: int = 10
+    patience: int = 0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _check("epochs", self.epochs, self.epochs >= 1, "at least 1")
+        _check("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
+        _check("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "between 0 and 1")
+        _check("warmup", self.warmup, 0 <= self.warmup <= 1, "a share between 0 and 1")
+        _check("schedule", self.schedule, self.schedule in SCHEDULES, f"one of {SCHEDULES}")
+        _check("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
+        _check("max_grad_norm", self.max_grad_norm, self.max_grad_norm >= 0, "0 or more")
+        _check("seed", self.seed, self.seed >= 0, "0 or more")
+        _check("dtype", self.dtype, self.dtype in ("auto", "bf16", "fp32"), "auto, bf16 or fp32")
+        _check("log_every", self.log_every, self.log_every >= 1, "at least 1")
+        _check("keep", self.keep, self.keep >= 1, "at least 1")
+        for name in ("chunk_tokens", "evaluate_every", "save_every", "patience"):
+            _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
+
+
+def _check(field: str, value: object, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise ConfigError(field, value, allowed)

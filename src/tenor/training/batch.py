@@ -1,0 +1,128 @@
+"""Rows of training data and the batches made of them: each distinct text tokenised and kept once.
+
+Shape legend: R rows of the data, B rows of a batch, U distinct texts of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tenor.tokens.packed import PackedBatch
+from tenor.tokens.plan import batches_by_length
+from tenor.tokens.token_ids import TokenIds
+from tenor.tokens.tokenizer import Tokenizer
+
+__all__ = ["TrainingBatch", "TrainingData"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingBatch:
+    """Some rows of training data, as indices into the batch's distinct texts.
+
+    Attributes:
+        rows: (B,) rows of the data.
+        columns: for each text column, (B,) int64 index into the distinct texts, on the CPU.
+        target: (B,) scores or labels, or `None`.
+        texts: (U,) which tokenised texts, sorted by length, longest first.
+        ids: all tokenised texts of the data.
+        filler_id: token to fill a row of tokens up with.
+    """
+
+    rows: npt.NDArray[np.int64]
+    columns: Mapping[str, Tensor]
+    target: Tensor | None
+    texts: npt.NDArray[np.int64] = field(repr=False)
+    ids: TokenIds = field(repr=False)
+    filler_id: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the distinct texts."""
+        return int(self.ids.lengths[self.texts].sum())
+
+    def share(self, process: int, processes: int) -> npt.NDArray[np.int64]:
+        """Positions among the distinct texts that one of several processes encodes.
+
+        Every `processes`-th text in the order of length, so that all have about the same work.
+        """
+        return np.arange(process, len(self.texts), processes)
+
+    def packed(self, positions: npt.NDArray[np.int64] | None = None) -> PackedBatch:
+        """The distinct texts, or those at some positions among them, packed."""
+        texts = self.texts if positions is None else self.texts[positions]
+        return PackedBatch.of(self.ids, texts, filler_id=self.filler_id)
+
+    def chunks(
+        self, tokens: int, positions: npt.NDArray[np.int64]
+    ) -> Iterator[npt.NDArray[np.int64]]:
+        """Cut positions among the distinct texts into pieces of at most `tokens` tokens."""
+        lengths = self.ids.lengths[self.texts[positions]]
+        for piece in batches_by_length(lengths, tokens):
+            yield positions[piece]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """All rows of training data over one set of tokenised distinct texts.
+
+    Attributes:
+        ids: the tokenised distinct texts.
+        columns: for each text column, (R,) which distinct text stands there.
+        target: (R,) float32 scores or int64 labels, or `None`.
+        filler_id: token to fill a row of tokens up with.
+    """
+
+    ids: TokenIds
+    columns: Mapping[str, npt.NDArray[np.int64]]
+    target: npt.NDArray[Any] | None
+    filler_id: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        columns: Mapping[str, Sequence[str]],
+        target: npt.NDArray[Any] | None,
+        tokenizer: Tokenizer,
+    ) -> TrainingData:
+        """Tokenise every distinct text of the columns once."""
+        distinct: dict[str, int] = {}
+        places = {
+            name: np.fromiter(
+                (distinct.setdefault(text, len(distinct)) for text in texts),
+                dtype=np.int64,
+                count=len(texts),
+            )
+            for name, texts in columns.items()
+        }
+        return cls(tokenizer(distinct), places, target, tokenizer.filler_id)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> TrainingBatch:
+        """Make the batch of some rows."""
+        stacked = np.concatenate([column[rows] for column in self.columns.values()])
+        texts, inverse = np.unique(stacked, return_inverse=True)
+        order = np.argsort(-self.ids.lengths[texts], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        split = np.split(rank[inverse], len(self.columns))
+        target = None if self.target is None else torch.from_numpy(self.target[rows])
+        return TrainingBatch(
+            rows=rows,
+            columns={
+                name: torch.from_numpy(np.ascontiguousarray(part))
+                for name, part in zip(self.columns, split, strict=True)
+            },
+            target=target,
+            texts=texts[order],
+            ids=self.ids,
+            filler_id=self.filler_id,
+        )

@@ -1,0 +1,216 @@
+"""A run's folder: what was asked, what happened, what came out.
+
+config.toml   the settings, complete
+log.jsonl     a line for every logged step and evaluation
+result.json   the figures, when the run is done
+model/        the trained model
+checkpoints/  what `--resume` goes on from
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from tenor.errors import ConfigError, TrainingError
+from tenor.formats.atomic import write_text
+
+__all__ = ["Run", "machine", "versions"]
+
+CONFIG, LOG, RESULT = "config.toml", "log.jsonl", "result.json"
+
+
+class Run:
+    """The folder of one run.
+
+    Args:
+        folder: made if it does not exist.
+        config: the recipe's settings, a dataclass.
+        resume: go on with an earlier run of the same settings.
+
+    Raises:
+        TrainingError: when the folder holds a run and `resume` is not set, or holds other things.
+        ConfigError: when a setting differs from the run that is resumed.
+    """
+
+    def __init__(self, folder: str | Path, config: Any, *, resume: bool = False) -> None:
+        self.folder = Path(folder)
+        settings = _plain(config)
+        stored = self.folder / CONFIG
+        if self.folder.is_file():
+            raise TrainingError(f"{self.folder} is a file; name a folder for the run.")
+        if stored.exists():
+            if not resume:
+                raise TrainingError(
+                    f"{self.folder} already holds a run. Go on with it by --resume, or name "
+                    "another folder with --out."
+                )
+            earlier = tomllib.loads(stored.read_text(encoding="utf-8"))
+            for name in sorted(settings.keys() | earlier.keys()):
+                if settings.get(name) != earlier.get(name):
+                    raise ConfigError(
+                        name,
+                        settings.get(name),
+                        f"as in the run that is resumed ({earlier.get(name)!r}); "
+                        "start a new run to change it",
+                    )
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            raise TrainingError(
+                f"{self.folder} holds other files; name a new or an empty folder with --out."
+            )
+        import tomli_w
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(stored, tomli_w.dumps(settings))
+
+    @staticmethod
+    def settings(folder: str | Path) -> dict[str, Any]:
+        """The settings of an earlier run.
+
+        Raises:
+            TrainingError: when there is none in the folder.
+        """
+        try:
+            return tomllib.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TrainingError(f"there is no run to resume in {folder}.") from None
+
+    @property
+    def model(self) -> Path:
+        """Where the trained model goes."""
+        return self.folder / "model"
+
+    @property
+    def log_path(self) -> Path:
+        """The log."""
+        return self.folder / LOG
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """The result, if the run is done."""
+        path = self.folder / RESULT
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write result.json, whole."""
+        write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
+class RunLog(TrainerCallback):
+    """Writes log.jsonl, and tells a person how far the run is.
+
+    Args:
+        path: the log.
+        tell: gets a line of text about every ten per cent, and at every evaluation.
+    """
+
+    def __init__(self, path: Path, tell: Any) -> None:
+        self.path, self.tell = path, tell
+        self.started = time.perf_counter()
+        self.first = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Drop lines of steps that will be done again."""
+        self.started, self.first = time.perf_counter(), state.global_step
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _step_of(line) <= state.global_step]
+        write_text(self.path, "".join(line + "\n" for line in kept))
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """One line of JSON; one of text where it is time."""
+        if not state.is_world_process_zero or logs is None or "train_runtime" in logs:
+            return
+        entry = {"step": state.global_step, **logs}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        done, total = state.global_step, state.max_steps
+        if any(name.startswith("eval_") for name in logs):
+            figures = ", ".join(
+                f"{name.removeprefix('eval_')} {value:.4f}"
+                for name, value in logs.items()
+                if name.startswith("eval_")
+            )
+            self.tell(f"step {done}/{total}: {figures}")
+        elif "loss" in logs and _crosses_tenth(done, args.logging_steps, total):
+            pace = (time.perf_counter() - self.started) / max(done - self.first, 1)
+            left = pace * (total - done)
+            self.tell(f"step {done}/{total}: loss {logs['loss']:.4f}, {_duration(left)} left")
+
+
+def _crosses_tenth(done: int, every: int, total: int) -> bool:
+    tenth = max(total / 10, 1)
+    return int(done / tenth) > int((done - every) / tenth) or done == total
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")  # a line that was being written when the run was killed
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """A dataclass as TOML can hold it: `None` left out, tuples as lists."""
+    values = dataclasses.asdict(config)
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None and name not in ("resume", "out")
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    names = ("tenor", "torch", "transformers", "tokenizers", "numpy", "scipy")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on."""
+    import os
+
+    processor = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    found: dict[str, Any] = {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.platform(),
+    }
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
