@@ -10,9 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 MODEL = "all-MiniLM-L6-v2"
-FOLDER = Path(
-    os.environ.get("TENOR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
-)
+FOLDER = Path(os.environ.get("TENOR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def read(name: str, split: str) -> dict[str, list[Any]]:

@@ -1,8 +1,8 @@
 """Sides of a comparison, each in a process of its own, measured in turns A B C A B C …
 
 A process a side: so that one side's settings (allocator, threads, patched modules) never help or
-hurt another, and each side's peak of memory is its own. All processes stay alive between turns, warm,
-and only one works at a time.
+hurt another, and each side's peak of memory is its own. All processes stay alive between turns,
+warm, and only one works at a time.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ BATCH, LEARNING_RATE, WARMUP = 32, 2e-5, 0.1
 
 def columns_of(workload: str) -> tuple[dict[str, list[str]], list[float] | None]:
     if workload == "mnr_nli":
+        from benchmarks._data import FOLDER
         from tenor.data.pairs import triplets_from_nli
         from tenor.data.schema import read_pairs
-        from benchmarks._data import FOLDER
 
         table = triplets_from_nli(read_pairs(FOLDER / "nli_train_pool" / "train.parquet"))
         return {name: texts[:6400] for name, texts in table.columns.items()}, None

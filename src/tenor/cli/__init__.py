@@ -34,7 +34,9 @@ def make_app(config: Path | None = None) -> Any:
         version=tenor.__version__,
         version_flags=["--version"],
         error_console=Console(stderr=True),
-        config=None if config is None else Toml(config, must_exist=True, use_commands_as_keys=False),
+        config=None
+        if config is None
+        else Toml(config, must_exist=True, use_commands_as_keys=False),
     )
     commands.add_to(app)
     return app

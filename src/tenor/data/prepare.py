@@ -37,14 +37,18 @@ def prepare(table: PairTable, loss: str, *, threshold: float = 0.8, seed: int = 
         assert table.target is not None
         same = np.flatnonzero(np.asarray(table.target) == 1)
         if not len(same):
-            raise DataError("no pair is labelled the same, and ranking needs some.", path=table.path)
+            raise DataError(
+                "no pair is labelled the same, and ranking needs some.", path=table.path
+            )
         chosen = take(table, same)
         left, right = chosen.columns.values()
         return replace(
             chosen, kind="pairs", columns={"anchor": left, "positive": right}, target=None
         )
     if loss == "triplet" and table.kind == "triplets":
-        return replace(table, columns={name: table.columns[name] for name in list(table.columns)[:3]})
+        return replace(
+            table, columns={name: table.columns[name] for name in list(table.columns)[:3]}
+        )
     return table
 
 

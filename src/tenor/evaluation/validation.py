@@ -27,7 +27,7 @@ def validation(table: PairTable) -> tuple[Measure, str]:
     | rows | evaluation | figure |
     |---|---|---|
     | scored pairs | `EmbeddingSimilarity` | spearman_cosine |
-    | pairs, triplets | `Retrieval`: each anchor's positive among all positives and negatives | ndcg@10 |
+    | pairs, triplets | `Retrieval`: anchors search all positives and negatives | ndcg@10 |
     | NLI | the same, on the triplets made of it | ndcg@10 |
     | labelled pairs | `LabelledPairs` | average_precision |
     | labelled texts | `NearestNeighbours` | accuracy |

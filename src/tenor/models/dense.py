@@ -50,9 +50,7 @@ class Dense(nn.Module):
                 f"a dense layer has the activation {spec.activation!r}; "
                 f"supported: {', '.join(ACTIVATIONS)}."
             )
-        layer = cls(
-            spec.in_features, spec.out_features, bias=spec.bias, activation=spec.activation
-        )
+        layer = cls(spec.in_features, spec.out_features, bias=spec.bias, activation=spec.activation)
         if spec.weights is not None:
             layer.load_state_dict(load_file(spec.weights))
         return layer
@@ -76,4 +74,3 @@ class Dense(nn.Module):
         """(N, in) → (N, out)."""
         out: Tensor = self.activation(self.linear(x.to(self.linear.weight.dtype)))
         return out
-

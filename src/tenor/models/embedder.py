@@ -196,9 +196,10 @@ class Embedder(nn.Module):
         vectors: Tensor = self.pooling(self.encoder(batch), batch, skip)
         for layer in self.dense:
             vectors = layer(vectors)
-        if self.truncate_dim is not None:
-            vectors = vectors[:, : self.truncate_dim]
-        return F.normalize(vectors, dim=1) if self.normalize else vectors
+        if self.normalize:
+            vectors = F.normalize(vectors, dim=1)
+        # Cut last and not normalised again, as sentence-transformers reads the same folder.
+        return vectors if self.truncate_dim is None else vectors[:, : self.truncate_dim]
 
     def encode(
         self,
@@ -355,9 +356,7 @@ class Embedder(nn.Module):
         )
 
 
-def _length_limit(
-    asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any
-) -> int:
+def _length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:
     """Tokens a text may have: what was asked for or stored, within what the encoder can take."""
     positions = encoder.max_positions
     if asked is not None and positions is not None and asked > positions:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EncodeOptions", "encode_all", "encode_blocks"]
 
 BLOCK = 65_536  # texts of an iterator that are sorted and encoded together
-TOKENS_PER_BATCH = {"cpu": 2_048, "mps": 8_192, "cuda": 32_768}
+TOKENS_PER_BATCH = {"cpu": 4_096, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
 
 
@@ -99,7 +99,7 @@ def _encode_block(
         batch = PackedBatch.of(ids, rows, filler_id=model.tokenizer.filler_id).to(device)
         with torch.inference_mode():
             found = model(batch, options.skip)[:, :width]
-            if options.normalize or (model.normalize and options.truncate_dim):
+            if options.normalize:
                 found = F.normalize(found, dim=1)
         vectors[rows] = found.cpu().numpy()
         if bar is not None:

@@ -154,4 +154,3 @@ def _notes(table: PairTable) -> str:
     if not table.notes:
         return ""
     return " (" + ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in table.notes.items()) + ")"
-

@@ -65,7 +65,10 @@ def run_demo(config: DemoConfig) -> dict[str, Any] | None:
     Raises:
         TenorError: when there is nothing to read, or no earlier demo to search with.
     """
-    return _ask(config) if config.ask is not None else _train(config)
+    if config.ask is None:
+        return _train(config)
+    _ask(config)
+    return None
 
 
 def _train(config: DemoConfig) -> dict[str, Any]:
@@ -384,7 +387,9 @@ def _ask(config: DemoConfig) -> None:
 
     out = Path(config.out)
     if not (out / "demo.json").exists():
-        raise ConfigError("out", config.out, "the folder of a finished demo; run `tenor demo` first")
+        raise ConfigError(
+            "out", config.out, "the folder of a finished demo; run `tenor demo` first"
+        )
     assert config.ask is not None
     lines = (out / DOCUMENTS).read_text(encoding="utf-8").splitlines()
     documents = [json.loads(line) for line in lines]

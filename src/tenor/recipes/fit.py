@@ -1,4 +1,4 @@
-"""What every recipe that trains an embedder shares: evaluate, train, evaluate again, save, report."""
+"""What every recipe that trains an embedder shares: evaluate, train, evaluate again, save."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Fit:
     def _validation(
         self, given: PairTable | Retrieval | str | None, training: PairTable
     ) -> tuple[Measure | None, str | None, str | None]:
-        """How to evaluate, by which figure, and what evaluation texts stand in the training data."""
+        """How to evaluate, by which figure, and how far the texts were seen in training."""
         if given is None:
             tell("no validation data: nothing will be measured (give --validation or --hold-out)")
             return None, None, None
@@ -238,9 +238,7 @@ def difference(
         return None
     if metric == "spearman_cosine":
         gold = after.per_item["gold"]
-        found = paired_bootstrap_spearman(
-            after.per_item["cosine"], before.per_item["cosine"], gold
-        )
+        found = paired_bootstrap_spearman(after.per_item["cosine"], before.per_item["cosine"], gold)
     elif metric in after.per_item:
         found = paired_bootstrap(after.per_item[metric], before.per_item[metric])
     else:

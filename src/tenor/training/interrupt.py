@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 __all__ = ["SaveOnInterrupt"]
 
 
-class SaveOnInterrupt(TrainerCallback):
+class SaveOnInterrupt(TrainerCallback):  # type: ignore[misc]
     """Turns the first SIGINT or SIGTERM into "save and stop"; a second one ends the process.
 
     Args:

@@ -106,7 +106,7 @@ class Run:
         write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
-class RunLog(TrainerCallback):
+class RunLog(TrainerCallback):  # type: ignore[misc]
     """Writes log.jsonl, and tells a person how far the run is.
 
     Args:
@@ -128,9 +128,7 @@ class RunLog(TrainerCallback):
         kept = [line for line in lines if _step_of(line) <= state.global_step]
         write_text(self.path, "".join(line + "\n" for line in kept))
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """One line of JSON; one of text where it is time."""
         if not state.is_world_process_zero or logs is None or "train_runtime" in logs:
             return

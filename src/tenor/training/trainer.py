@@ -34,7 +34,7 @@ Evaluator = Callable[[Any], Mapping[str, float]]
 BEST = "best"
 
 
-class Trainer(transformers.Trainer):
+class Trainer(transformers.Trainer):  # type: ignore[misc]
     """Trains a model on an objective, with batches planned from seed and epoch alone.
 
     Args:
@@ -49,6 +49,9 @@ class Trainer(transformers.Trainer):
         metric: the figure that decides which weights are kept; higher is better.
         callbacks: further `transformers` callbacks.
     """
+
+    optimizer: Any
+    control: Any
 
     def __init__(
         self,
@@ -144,6 +147,9 @@ class Trainer(transformers.Trainer):
     ) -> Tensor:
         """Forward and backward of one batch; its randomness comes from seed and step alone."""
         model.train()
+        if self.objective is not None:
+            self.objective.train()
+            self.objective.zero_grad()  # the loop clears the model's gradients only
         batch: TrainingBatch = inputs["batch"]
         step = self.state.global_step
         torch.manual_seed(
@@ -159,7 +165,8 @@ class Trainer(transformers.Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW, fused; biases and norms without weight decay."""
         if self.optimizer is None:
-            decay, rest = [], []
+            decay: list[nn.Parameter] = []
+            rest: list[nn.Parameter] = []
             for module in self._modules_by_prefix().values():
                 for parameter in module.parameters():
                     if parameter.requires_grad:
@@ -174,7 +181,29 @@ class Trainer(transformers.Trainer):
                 lr=self.arguments.learning_rate,
                 fused=device.type in ("cpu", "cuda"),
             )
-        return self.optimizer
+        made: torch.optim.Optimizer = self.optimizer
+        return made
+
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """The norm of all gradients; they are scaled down to the limit inside the fused optimiser.
+
+        Scaling them beforehand would be one more pass over every gradient in memory.
+        """
+        assert self.optimizer is not None
+        optimizer = _unwrapped(self.optimizer)
+        gradients = [
+            parameter.grad
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        excess = ((norm + 1e-6) / self.arguments.max_grad_norm).clamp(min=1.0)
+        if optimizer.defaults.get("fused"):
+            optimizer.grad_scale = excess  # type: ignore[attr-defined]
+        else:
+            torch._foreach_div_(gradients, excess)
+        return norm
 
     # -- evaluation --------------------------------------------------------------------------
 
@@ -294,7 +323,8 @@ class Trainer(transformers.Trainer):
         times = []
         for index in range(min(batches + 1, len(self.plan))):
             start = time.perf_counter()
-            self.step(self.model, self.data.batch(self.plan.batch(0, index))).backward()
+            loss = self.step(self.model, self.data.batch(self.plan.batch(0, index)))
+            self.accelerator.backward(loss)
             times.append(time.perf_counter() - start)
         self.model.zero_grad()
         if self.objective is not None:
@@ -361,4 +391,3 @@ def _unused(model: nn.Module) -> Iterator[nn.Parameter]:
 def _unwrapped(optimizer: Any) -> torch.optim.Optimizer:
     inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
     return inner
-
