@@ -2,11 +2,11 @@
 
 Workloads: `mnr_stsb` (all STS-B pairs, batch 32), `mnr_nli` (6,400 triplets of the NLI pool, batch
 32), `cosine_stsb`, `cosent_stsb`. Sides: tenor (its default), sentence-transformers' trainer with
-its defaults, and with bf16. Same weights, rows, batch size, number of updates, learning rate,
-schedule, dropout as in the checkpoint; only the order of the rows and the dropout masks differ.
+its defaults, and with bf16. Same weights, rows and their order, batch size, number of updates,
+learning rate, schedule, dropout as in the checkpoint; only the dropout masks differ.
 
-`--speed` trains the first `--steps` steps in turns; `--quality` trains whole epochs over several
-seeds and measures Spearman on STS-B test.
+`--speed` trains `--steps` steps in turns; `--quality` trains `--steps` steps (0: the whole epoch)
+over several seeds and measures Spearman on STS-B test.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[floa
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
+    from sentence_transformers.base.sampler import DefaultBatchSampler
     from sentence_transformers.sentence_transformer import losses
+
+    from tenor.tokens.plan import TrainingPlan
 
     columns, scores = columns_of(workload)
     rows = len(next(iter(columns.values())))
@@ -101,6 +104,11 @@ def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[floa
         "cosine": losses.CosineSimilarityLoss,
         "cosent": losses.CoSENTLoss,
     }[workload.split("_")[0]]
+    order = TrainingPlan(limit, BATCH, seed).order(0).tolist()
+
+    def in_our_order(dataset: Any, **options: Any) -> Any:
+        return DefaultBatchSampler(order, **options)  # type: ignore[arg-type]
+
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(
@@ -109,7 +117,7 @@ def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[floa
                 output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
                 learning_rate=LEARNING_RATE, warmup_steps=WARMUP, seed=seed, bf16=bf16,
                 use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
-                logging_strategy="no", dataloader_pin_memory=False,
+                logging_strategy="no", dataloader_pin_memory=False, batch_sampler=in_our_order,
             ),
             train_dataset=Dataset.from_dict(rows_of),
             loss=kind(model),
@@ -159,7 +167,7 @@ def main() -> None:
     if given.side:
         side(given.side, given.workload)
     elif given.quality:
-        quality(given.workload, given.seeds, given.peer)
+        quality(given.workload, given.seeds, given.steps, given.peer)
     else:
         speed(given.workload, given.turns, given.steps)
 
@@ -186,11 +194,11 @@ def speed(workload: str, turns: int, steps: int) -> None:
     write(f"train_{workload}_speed", {"steps": steps, "batch": BATCH, "sides": rows})
 
 
-def quality(workload: str, seeds: int, peer: str) -> None:
+def quality(workload: str, seeds: int, steps: int, peer: str) -> None:
     sides = [Side("train", name, ["--workload", workload]) for name in ("tenor", peer)]
     for seed in range(seeds):
         for one in sides:
-            found = one.turn({"seed": seed, "steps": 0, "quality": True})
+            found = one.turn({"seed": seed, "steps": steps, "quality": True})
             print(f"seed {seed}: {one.name}: {found}", flush=True)
     rows = []
     for one in sides:
@@ -209,7 +217,8 @@ def quality(workload: str, seeds: int, peer: str) -> None:
         print(rows[-1])
     write(
         f"train_{workload}_quality",
-        {"batch": BATCH, "seeds": seeds, "sides": rows,
+        {"batch": BATCH, "seeds": seeds,
+            "steps": steps, "sides": rows,
          "difference": rows[0]["mean"] - rows[1]["mean"]},
     )  # fmt: skip
 

@@ -135,3 +135,22 @@ def tiny_data(kind="pairs", rows=16, *, seed=0, tokenizer=None):
     }[kind]
     columns = {name: random_texts(rows, seed=seed + 100 * i) for i, name in enumerate(names)}
     return TrainingData.of(columns, target, tokenizer or tiny_tokenizer())
+
+
+def tiny_model(folder, *, dropout=0.1, seed=0):
+    """The path of a saved embedder that can be trained on the data sets below."""
+    from tenor.models.embedder import Embedder
+
+    encoder = tiny_encoder(dropout=dropout, std=0.1, seed=seed)
+    Embedder(encoder, tiny_tokenizer(), normalize=True).save(folder, card="A tiny model.")
+    return str(folder)
+
+
+def write_csv(path, columns):
+    """The path of a csv file with some columns."""
+    lines = [
+        ",".join(columns),
+        *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True)),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
+from tenor.formats.layout import DenseSpec, EmbedderLayout
 from tenor.formats.model_card import model_card
-from tenor.formats.sentence_transformers import DenseSpec, EmbedderLayout
 
 LAYOUT = EmbedderLayout(
     transformer=Path("nowhere"),

@@ -15,13 +15,8 @@ from sentence_transformers.sentence_transformer import modules
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from tenor.errors import ModelError
-from tenor.formats.sentence_transformers import (
-    ACTIVATION_PATHS,
-    DenseSpec,
-    EmbedderLayout,
-    read_layout,
-    write_layout,
-)
+from tenor.formats.layout import ACTIVATION_PATHS, DenseSpec, EmbedderLayout
+from tenor.formats.sentence_transformers import read_layout, write_layout
 
 # What sentence-transformers 6 says about its own older layout, once for each path it maps.
 pytestmark = pytest.mark.filterwarnings(

@@ -22,7 +22,6 @@ def make_app(config: Path | None = None) -> Any:
         config: TOML file with settings for the command; flags go before it.
     """
     from cyclopts import App
-    from cyclopts.config import Toml
     from rich.console import Console
 
     import tenor
@@ -34,9 +33,8 @@ def make_app(config: Path | None = None) -> Any:
         version=tenor.__version__,
         version_flags=["--version"],
         error_console=Console(stderr=True),
-        config=None
-        if config is None
-        else Toml(config, must_exist=True, use_commands_as_keys=False),
+        suppress_keyboard_interrupt=False,
+        config=None if config is None else _settings(config),
     )
     commands.add_to(app)
     return app
@@ -66,6 +64,28 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has enough
         sys.exit(FAILED)
     sys.exit(DONE)
+
+
+def _settings(path: Path) -> Any:
+    """The settings in a TOML file, for whichever command runs."""
+    import tomllib
+
+    from cyclopts.config import Dict
+
+    try:
+        stored = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config", str(path), f"a TOML file ({error})") from error
+
+    def apply(app: Any, commands: tuple[str, ...], arguments: Any) -> None:
+        # Nested under the command's name: of flat settings cyclopts drops those that are called
+        # as a command is, such as `train`.
+        settings = stored
+        for command in reversed(commands):
+            settings = {command: settings}
+        Dict(settings, source=str(path))(app, commands, arguments)
+
+    return apply
 
 
 def _config_file(arguments: list[str]) -> Path | None:

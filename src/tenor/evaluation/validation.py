@@ -11,12 +11,12 @@ import numpy as np
 from tenor.data.pairs import triplets_from_nli
 from tenor.data.schema import PairTable
 from tenor.errors import DataError
-from tenor.evaluation.intervals import bootstrap_mean, percentile_interval
+from tenor.evaluation.intervals import PairedDifference, bootstrap_mean, percentile_interval
 from tenor.evaluation.result import Encodes, EvaluationResult, encode_texts
 from tenor.evaluation.retrieval import Retrieval
 from tenor.evaluation.similarity import EmbeddingSimilarity
 
-__all__ = ["LabelledPairs", "NearestNeighbours", "validation"]
+__all__ = ["LabelledPairs", "NearestNeighbours", "paired_average_precision", "validation"]
 
 Measure = Callable[[Encodes], EvaluationResult]
 
@@ -114,6 +114,35 @@ class LabelledPairs:
             data=self.data,
             per_item={"cosine": scores, "label": self.labels},
         )
+
+
+def paired_average_precision(
+    left: EvaluationResult, right: EvaluationResult, *, resamples: int = 200, seed: int = 0
+) -> PairedDifference:
+    """Compare two models' average precision on the same labelled pairs, resampling the pairs.
+
+    Args:
+        left: what `LabelledPairs` gave for one model.
+        right: and for the other, on the same rows.
+        resamples: those in which all pairs have one label are left out.
+        seed: the same seed gives the same answer.
+    """
+    labels = left.per_item["label"]
+
+    def difference(rows: Any) -> float:
+        one, other = (
+            _threshold_metrics(side.per_item["cosine"][rows], labels[rows])["average_precision"]
+            for side in (left, right)
+        )
+        return one - other
+
+    generator = np.random.default_rng(seed)
+    drawn = (generator.integers(0, len(labels), len(labels)) for _ in range(resamples))
+    samples = np.array([difference(rows) for rows in drawn if np.ptp(labels[rows].astype(int))])
+    observed = difference(np.arange(len(labels)))
+    far = np.abs(samples - observed) >= abs(observed) - 1e-12
+    low, high = percentile_interval(samples)
+    return PairedDifference(observed, low, high, (1.0 + far.sum()) / (1.0 + len(samples)))
 
 
 def _threshold_metrics(scores: Any, labels: Any) -> dict[str, float]:

@@ -13,8 +13,6 @@ from tenor.errors import ModelError
 
 __all__ = ["replaced_folder", "write_text"]
 
-MODEL_FILES = ("config.json", "modules.json")
-
 
 @contextmanager
 def replaced_folder(folder: str | Path) -> Iterator[Path]:
@@ -30,7 +28,7 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
         if not target.is_dir():
             raise ModelError(f"{target} is a file; name a folder to save the model in.")
         inside = {entry.name for entry in target.iterdir()}
-        if inside and not inside.intersection(MODEL_FILES):
+        if inside and not _is_model(target):
             raise ModelError(
                 f"{target} exists and holds no model ({', '.join(sorted(inside)[:5])}); "
                 "it is not overwritten. Name a new folder."
@@ -48,13 +46,23 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
             old = target.with_name(f".{target.name}-old")
             shutil.rmtree(old, ignore_errors=True)
             target.rename(old)
-            scratch.rename(target)
+            try:
+                scratch.rename(target)
+            except BaseException:
+                old.rename(target)
+                raise
             shutil.rmtree(old)
         else:
             scratch.rename(target)
         _sync(target.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder is one we may replace: a config.json alone belongs to many programs."""
+    weights = any(folder.glob("*.safetensors"))
+    return (folder / "modules.json").is_file() or (weights and (folder / "config.json").is_file())
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tenor.formats.layout import EmbedderLayout
 from tenor.formats.locate import MINILM
-from tenor.formats.sentence_transformers import EmbedderLayout
 
 __all__ = ["model_card"]
 

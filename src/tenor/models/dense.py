@@ -7,7 +7,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from tenor.errors import ModelError
-from tenor.formats.sentence_transformers import DenseSpec
+from tenor.formats.layout import DenseSpec
 
 __all__ = ["ACTIVATIONS", "Dense"]
 

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.atomic import replaced_folder
+from tenor.formats.layout import DenseSpec, EmbedderLayout
 from tenor.formats.locate import hash_model, locate
-from tenor.formats.sentence_transformers import DenseSpec, EmbedderLayout, read_layout, write_layout
+from tenor.formats.sentence_transformers import read_layout, write_layout
 from tenor.models.dense import Dense
 from tenor.models.encode import EncodeOptions, encode_all, encode_blocks
 from tenor.models.encoder import Encoder
@@ -89,6 +90,7 @@ class Embedder(nn.Module):
         if similarity not in SIMILARITIES:
             raise ConfigError("similarity", similarity, f"one of {', '.join(SIMILARITIES)}")
         self.similarity_name = similarity
+        _check_positive("truncate_dim", truncate_dim)
         self.truncate_dim = truncate_dim
         self.name = "embedder"
         self.sha256: str | None = None
@@ -148,7 +150,7 @@ class Embedder(nn.Module):
             default_prompt=layout.default_prompt,
             include_prompt=layout.include_prompt,
             similarity=layout.similarity or "cosine",
-            truncate_dim=truncate_dim or layout.truncate_dim,
+            truncate_dim=layout.truncate_dim if truncate_dim is None else truncate_dim,
         )
         model.name = str(name)
         model.sha256 = hash_model(folder)
@@ -183,12 +185,13 @@ class Embedder(nn.Module):
         """Tokens of a text that count, special tokens included; the rest is cut off."""
         return self.tokenizer.max_length
 
-    def forward(self, batch: PackedBatch, skip: int = 0) -> Tensor:
+    def forward(self, batch: PackedBatch, skip: int = 0, normalize: bool | None = None) -> Tensor:
         """Embed a packed batch.
 
         Args:
             batch: N texts.
             skip: tokens of a prompt that pooling leaves out.
+            normalize: scale to length 1; as the model does by default.
 
         Returns:
             (N, D) fp32, in the order of the batch.
@@ -196,7 +199,7 @@ class Embedder(nn.Module):
         vectors: Tensor = self.pooling(self.encoder(batch), batch, skip)
         for layer in self.dense:
             vectors = layer(vectors)
-        if self.normalize:
+        if self.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=1)
         # Cut last and not normalised again, as sentence-transformers reads the same folder.
         return vectors if self.truncate_dim is None else vectors[:, : self.truncate_dim]
@@ -269,9 +272,10 @@ class Embedder(nn.Module):
     ) -> npt.NDArray[np.float32]:
         """How similar each left embedding (N, D) is to each right one (M, D): (N, M).
 
-        Higher is nearer: Euclidean and Manhattan distances are negative.
+        Higher is nearer: Euclidean and Manhattan distances are negative. A single embedding (D,)
+        counts as one row.
         """
-        a, b = torch.as_tensor(left), torch.as_tensor(right)
+        a, b = (torch.as_tensor(np.atleast_2d(side)) for side in (left, right))
         if self.similarity_name == "cosine":
             scores = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
         elif self.similarity_name == "dot":
@@ -342,6 +346,8 @@ class Embedder(nn.Module):
                 known = ", ".join(self.prompts) or "none: this model has no prompts"
                 raise ConfigError("prompt_name", name, f"one of {known}")
             prompt = self.prompts[name] if name is not None else ""
+        _check_positive("truncate_dim", truncate_dim)
+        _check_positive("tokens_per_batch", tokens_per_batch)
         skip = 0
         if prompt and not self.include_prompt:
             skip = self.tokenizer.prompt_length(prompt)
@@ -354,6 +360,11 @@ class Embedder(nn.Module):
             tokens_per_batch=tokens_per_batch,
             progress=progress,
         )
+
+
+def _check_positive(field: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ConfigError(field, value, "at least 1")
 
 
 def _length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:

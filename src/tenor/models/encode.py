@@ -98,7 +98,7 @@ def _encode_block(
     for rows in batches_by_length(ids.lengths, budget):
         batch = PackedBatch.of(ids, rows, filler_id=model.tokenizer.filler_id).to(device)
         with torch.inference_mode():
-            found = model(batch, options.skip)[:, :width]
+            found = model(batch, options.skip, options.normalize)[:, :width]
             if options.normalize:
                 found = F.normalize(found, dim=1)
         vectors[rows] = found.cpu().numpy()

@@ -99,6 +99,8 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
+    import torch
+
     from tenor.data.loss_choice import check_loss, choose_loss
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
@@ -121,6 +123,7 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     if rows is not table:
         tell(f"made {len(rows):,} rows of kind {rows.kind} of them{_notes(rows)}")
 
+    torch.manual_seed(config.seed)  # of layers that are new
     model = Embedder.load(
         config.model,
         device=best_device() if config.device == "auto" else config.device,

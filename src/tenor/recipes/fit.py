@@ -20,7 +20,7 @@ from tenor.evaluation.beir import read_beir
 from tenor.evaluation.intervals import paired_bootstrap, paired_bootstrap_spearman
 from tenor.evaluation.result import EvaluationResult
 from tenor.evaluation.retrieval import Retrieval
-from tenor.evaluation.validation import Measure, validation
+from tenor.evaluation.validation import Measure, paired_average_precision, validation
 from tenor.formats.locate import hash_model
 from tenor.formats.model_card import model_card
 from tenor.models.embedder import Embedder
@@ -64,8 +64,7 @@ class Fit:
     def __init__(self, config: Any, out: str | Path, *, resume: bool = False) -> None:
         self.main = int(os.environ.get("RANK", "0")) == 0
         self.config = config
-        # Only the first process makes the folder; the others find it when they need it.
-        self.run = Run(out, config, resume=resume or not self.main)
+        self.run = Run(out, config, resume=resume, main=self.main)
         self.resume = resume
 
     @property
@@ -139,7 +138,7 @@ class Fit:
         if interrupt.interrupted and trainer.state.global_step < trainer.state.max_steps:
             raise TrainingError(
                 f"interrupted at step {trainer.state.global_step} of {trainer.state.max_steps}; "
-                f"go on with: tenor train contrastive --out {self.run.folder} --resume"
+                f"{self.run.folder} holds a checkpoint: run the same again, with --resume"
             )
         trainer.finish()
         after = self._measured(model, measure)
@@ -182,7 +181,11 @@ class Fit:
             shared = overlap(training, given.queries).describe()
             tell(shared)
             return given, "ndcg@10", shared
-        table = read_pairs(given) if isinstance(given, str) else given
+        if isinstance(given, str):
+            mapping, bad = self.config.columns, self.config.on_bad_row
+            table = read_pairs(given, columns=mapping, on_bad_row=bad)
+        else:
+            table = given
         shared = overlap(training, table).describe()
         tell(shared)
         measure, metric = validation(table)
@@ -239,11 +242,10 @@ def difference(
     if metric == "spearman_cosine":
         gold = after.per_item["gold"]
         found = paired_bootstrap_spearman(after.per_item["cosine"], before.per_item["cosine"], gold)
-    elif metric in after.per_item:
-        found = paired_bootstrap(after.per_item[metric], before.per_item[metric])
+    elif metric == "average_precision":
+        found = paired_average_precision(after, before)
     else:
-        value = after.metrics[metric] - before.metrics[metric]
-        return {"value": value, "low": None, "high": None, "verdict": "no paired interval"}
+        found = paired_bootstrap(after.per_item[metric], before.per_item[metric])
     verdict = "no clear difference"
     if found.low > 0 or found.high < 0:
         verdict = "better" if found.low > 0 else "worse"

@@ -23,7 +23,7 @@ class TrainingArguments:
         schedule: how it falls after: linear, cosine or constant.
         weight_decay: of AdamW; biases and norms are left out.
         max_grad_norm: gradients are scaled down to this norm; 0 for never.
-        seed: decides the batches and the dropout.
+        seed: decides the batches, the dropout and new layers.
         dtype: dtype of the products: auto, bf16 or fp32.
         chunk_tokens: with gradient caching, tokens encoded at a time; 0 for no caching.
         evaluate_every: steps between evaluations; 0 for once an epoch.
@@ -57,7 +57,7 @@ class TrainingArguments:
         _check("schedule", self.schedule, self.schedule in SCHEDULES, f"one of {SCHEDULES}")
         _check("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
         _check("max_grad_norm", self.max_grad_norm, self.max_grad_norm >= 0, "0 or more")
-        _check("seed", self.seed, self.seed >= 0, "0 or more")
+        _check("seed", self.seed, 0 <= self.seed < 1 << 32, "from 0 up to 2^32 - 1")
         _check("dtype", self.dtype, self.dtype in ("auto", "bf16", "fp32"), "auto, bf16 or fp32")
         _check("log_every", self.log_every, self.log_every >= 1, "at least 1")
         _check("keep", self.keep, self.keep >= 1, "at least 1")

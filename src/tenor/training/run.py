@@ -37,19 +37,24 @@ class Run:
         folder: made if it does not exist.
         config: the recipe's settings, a dataclass.
         resume: go on with an earlier run of the same settings.
+        main: whether this process makes and checks the folder; of several, only one does.
 
     Raises:
         TrainingError: when the folder holds a run and `resume` is not set, or holds other things.
         ConfigError: when a setting differs from the run that is resumed.
     """
 
-    def __init__(self, folder: str | Path, config: Any, *, resume: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, config: Any, *, resume: bool = False, main: bool = True
+    ) -> None:
         self.folder = Path(folder)
+        if not main:
+            return
         settings = _plain(config)
         stored = self.folder / CONFIG
         if self.folder.is_file():
             raise TrainingError(f"{self.folder} is a file; name a folder for the run.")
-        if stored.exists():
+        if stored.exists() and self._begun():
             if not resume:
                 raise TrainingError(
                     f"{self.folder} already holds a run. Go on with it by --resume, or name "
@@ -64,7 +69,7 @@ class Run:
                         f"as in the run that is resumed ({earlier.get(name)!r}); "
                         "start a new run to change it",
                     )
-        elif self.folder.is_dir() and any(self.folder.iterdir()):
+        elif not stored.exists() and self.folder.is_dir() and any(self.folder.iterdir()):
             raise TrainingError(
                 f"{self.folder} holds other files; name a new or an empty folder with --out."
             )
@@ -84,6 +89,13 @@ class Run:
             return tomllib.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume in {folder}.") from None
+
+    def _begun(self) -> bool:
+        """Whether there is anything to lose: not when a run failed over its data or its model."""
+        made = (LOG, RESULT, "model")
+        return any((self.folder / name).exists() for name in made) or any(
+            self.folder.glob("checkpoints/checkpoint-*")
+        )
 
     @property
     def model(self) -> Path:
@@ -122,7 +134,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Drop lines of steps that will be done again."""
         self.started, self.first = time.perf_counter(), state.global_step
-        if not self.path.exists():
+        if not state.is_world_process_zero or not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if _step_of(line) <= state.global_step]

@@ -32,6 +32,8 @@ log = logging.getLogger("tenor")
 
 Evaluator = Callable[[Any], Mapping[str, float]]
 BEST = "best"
+# By the names of `transformers`, whose "constant" knows no warm-up.
+SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
 class Trainer(transformers.Trainer):  # type: ignore[misc]
@@ -103,13 +105,13 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             num_train_epochs=arguments.epochs,
             per_device_train_batch_size=arguments.batch_size,
             learning_rate=arguments.learning_rate,
-            lr_scheduler_type=arguments.schedule,
+            lr_scheduler_type=SCHEDULERS[arguments.schedule],
             warmup_steps=math.ceil(arguments.warmup * steps * arguments.epochs),
             weight_decay=arguments.weight_decay,
             max_grad_norm=arguments.max_grad_norm,
             seed=arguments.seed,
             logging_strategy="steps",
-            logging_steps=arguments.log_every,
+            logging_steps=min(arguments.log_every, steps * arguments.epochs),
             logging_nan_inf_filter=False,
             eval_strategy="steps" if evaluates else "no",
             eval_steps=arguments.evaluate_every or steps,
@@ -249,6 +251,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
 
     def finish(self) -> None:
         """Leave the model whole, in evaluation mode, with the best weights where there are any."""
+        self.accelerator.wait_for_everyone()  # the first process may still be writing them
         if self.load_best():
             log.info("kept the weights of step %d, the best.", self.state.best_global_step or 0)
         if self.vocabulary is not None:
