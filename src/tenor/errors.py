@@ -92,19 +92,20 @@ class TrainingError(TenorError):
 
 
 class NonFiniteLossError(TrainingError):
-    """The loss became NaN or infinite.
+    """The loss, or the gradient's norm, became NaN or infinite.
 
     Args:
         loss: its value.
         step: optimiser step, counted from 1.
         rows: rows of the training data in the batch, counted from 0.
+        what: what became so.
     """
 
-    def __init__(self, loss: float, step: int, rows: Iterable[int]) -> None:
+    def __init__(self, loss: float, step: int, rows: Iterable[int], what: str = "the loss") -> None:
         self.loss, self.step, self.rows = loss, step, list(rows)
         shown = ", ".join(map(str, self.rows[:8])) + (" ..." if len(self.rows) > 8 else "")
         super().__init__(
-            f"the loss became {loss} at step {step}, in the batch of training rows {shown}. "
+            f"{what} became {loss} at step {step}, in the batch of training rows {shown}. "
             "Nothing of this step was kept; the last checkpoint stands. Look at these rows, lower "
             "the learning rate, or run in fp32."
         )

@@ -122,7 +122,7 @@ def test_prompts():
     np.testing.assert_allclose(model.encode(TEXTS, prompt_name="query"), prompted, atol=1e-5)
     np.testing.assert_allclose(model.encode(TEXTS, prompt="cat: "), prompted, atol=1e-5)
     np.testing.assert_allclose(model.encode(TEXTS, prompt_name="document"), plain, atol=1e-5)
-    with pytest.raises(ConfigError, match="prompt_name = 'queries'.*query, document"):
+    with pytest.raises(ConfigError, match=r"prompt_name = 'queries'.*query, document"):
         model.encode(TEXTS, prompt_name="queries")
     with pytest.raises(ConfigError, match="no prompts"):
         make().encode(TEXTS, prompt_name="query")

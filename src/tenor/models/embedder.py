@@ -250,6 +250,7 @@ class Embedder(nn.Module):
         self, texts: Iterable[str], **options: Any
     ) -> tuple[npt.NDArray[np.float32], int]:
         """Like `encode`, and how many texts were truncated to the length limit."""
+        texts = [texts] if isinstance(texts, str) else texts
         return encode_all(self, texts, self._options(**options))
 
     def encode_blocks(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EncodeOptions", "encode_all", "encode_blocks"]
 
 BLOCK = 65_536  # texts of an iterator that are sorted and encoded together
-TOKENS_PER_BATCH = {"cpu": 4_096, "mps": 8_192, "cuda": 32_768}
+TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
 
 

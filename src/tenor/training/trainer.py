@@ -71,6 +71,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     ) -> None:
         self.step, self.data, self.arguments = step, data, arguments
         self.objective = objective
+        self._rows: list[int] = []  # of the batch at hand
         self.evaluator = evaluator
         self.checkpoints = Path(folder) / "checkpoints"
         self.plan = plan or TrainingPlan(len(data), arguments.batch_size, arguments.seed)
@@ -162,6 +163,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         if not math.isfinite(value):
             raise NonFiniteLossError(value, step + 1, batch.rows.tolist())
         self.accelerator.backward(loss)
+        self._rows = batch.rows.tolist()
         return loss.detach()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -200,6 +202,9 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             if parameter.grad is not None
         ]
         norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(float(norm)):
+            step = self.state.global_step + 1
+            raise NonFiniteLossError(float(norm), step, self._rows, "the gradient's norm")
         excess = ((norm + 1e-6) / self.arguments.max_grad_norm).clamp(min=1.0)
         if optimizer.defaults.get("fused"):
             optimizer.grad_scale = excess  # type: ignore[attr-defined]
