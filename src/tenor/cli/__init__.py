@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app = make_app(_config_file(given))
         app(given, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
     except CycloptsError:
         sys.exit(WRONG_USE)  # cyclopts has said what is wrong
     except (ConfigError, DataError, ModelError, MissingExtraError) as error:
