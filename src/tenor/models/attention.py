@@ -6,6 +6,7 @@ group, L its padded length.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from tenor.tokens.packed import Group, Layout
 __all__ = ["PACKED", "packed_attention", "register"]
 
 PACKED = "tenor_packed"
+SCORES_AT_ONCE = 2 << 20  # attention scores of the texts that are taken together, on the CPU
 LAYOUT = "tenor_layout"  # keyword of `forward` that carries the layout down to this function
 
 
@@ -120,10 +122,11 @@ def _grouped_sdpa(
 
 
 class _PackedAttention(torch.autograd.Function):
-    """Batched products a group of similar lengths, which on CPUs beat torch's fused kernels.
+    """Batched products a few texts at a time, which on CPUs beat torch's fused kernels.
 
-    The scores of a group stay in the cache, the softmax runs in fp32 whatever the products' dtype,
-    and the backward pass writes each gradient once: rearranging tokens needs no scatter-add.
+    So many texts are taken at once that their scores stay in the cache; the softmax sums in fp32
+    whatever the products' dtype (torch's kernel does so), and the backward pass writes each
+    gradient once: rearranging tokens needs no scatter-add.
     """
 
     @staticmethod
@@ -140,15 +143,26 @@ class _PackedAttention(torch.autograd.Function):
         out_THD = torch.empty_like(q_THD, memory_format=torch.contiguous_format)
         keep = any(ctx.needs_input_grad)
         saved: list[Tensor | None] = []
+        heads = q_THD.shape[1]
         for group in layout.groups:
             rows = slice(group.start, group.stop)
             q, k, v = (_heads_first(group.pad(x[rows])) for x in (q_THD, k_THD, v_THD))
-            weights = _softmax(torch.bmm(q, k.transpose(1, 2)), group, scale, sliding_window)
-            weights = weights.to(q.dtype)
-            kept = draw_kept(weights.shape, dropout) if dropout else None
-            dropped = weights if kept is None else apply_kept(weights, kept, dropout)
-            out = torch.bmm(dropped, v)
-            out_THD[rows] = group.unpad(_tokens_first(out, group, q_THD.shape[1]))
+            window = _window(group, sliding_window, q.device)
+            out = torch.empty_like(v)
+            square = torch.Size((len(q), group.length, group.length))
+            kept = draw_kept(square, dropout) if dropout else None
+            weights = q.new_empty(square if keep else (0, *square[1:]))
+            for texts, part in _parts(group, heads):
+                scores = weights[part] if keep else q.new_empty(len(q[part]), *weights.shape[1:])
+                torch.baddbmm(
+                    scores, q[part], k[part].transpose(1, 2), beta=0, alpha=scale, out=scores
+                )
+                _mask(scores, group, texts, window)
+                torch.softmax(scores, dim=-1, out=scores)
+                if kept is not None:
+                    scores = apply_kept(scores, kept[part], dropout)
+                torch.bmm(scores, v[part], out=out[part])
+            out_THD[rows] = group.unpad(_tokens_first(out, group, heads))
             if keep:
                 saved += [q, k, v, weights, kept]
         ctx.save_for_backward(*saved)
@@ -165,25 +179,33 @@ class _PackedAttention(torch.autograd.Function):
             q, k, v, weights, kept = saved[5 * number : 5 * number + 5]
             rows = slice(group.start, group.stop)
             grad = _heads_first(group.pad(grad_THD[rows]))
-            dropped = weights if kept is None else apply_kept(weights, kept, ctx.dropout)
-            grad_v = torch.bmm(dropped.transpose(1, 2), grad)
-            grad_weights = torch.bmm(grad, v.transpose(1, 2))
-            if kept is not None:
-                grad_weights = apply_kept(grad_weights, kept, ctx.dropout)
-            # Softmax: dS = P · (dP − Σ dP·P), in fp32.
-            p = weights.float()
-            dp = grad_weights.float()
-            dp.mul_(p)
-            dp.addcmul_(p, dp.sum(-1, keepdim=True), value=-1.0)
-            grad_scores = dp.mul_(ctx.scale).to(q.dtype)
-            blocks = (
-                torch.bmm(grad_scores, k),
-                torch.bmm(grad_scores.transpose(1, 2), q),
-                grad_v,
-            )
+            blocks = tuple(torch.empty_like(q) for _ in range(3))
+            grad_q, grad_k, grad_v = blocks
+            for _, part in _parts(group, heads):
+                p, dropped = weights[part], weights[part]
+                grad_weights = torch.bmm(grad[part], v[part].transpose(1, 2))
+                if kept is not None:
+                    dropped = apply_kept(dropped, kept[part], ctx.dropout)
+                    grad_weights = apply_kept(grad_weights, kept[part], ctx.dropout)
+                torch.bmm(dropped.transpose(1, 2), grad[part], out=grad_v[part])
+                # Softmax: dS = P · (dP − Σ dP·P), in fp32 inside the kernel.
+                ds = torch.ops.aten._softmax_backward_data(grad_weights, p, -1, p.dtype)
+                for out, left, right in (
+                    (grad_q[part], ds, k[part]),
+                    (grad_k[part], ds.transpose(1, 2), q[part]),
+                ):
+                    torch.baddbmm(out, left, right, beta=0, alpha=ctx.scale, out=out)
             for target, block in zip(grads_THD, blocks, strict=True):
                 target[rows] = group.unpad(_tokens_first(block, group, heads))
         return (*grads_THD, None, None, None, None)
+
+
+def _parts(group: Group, heads: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of a group's texts, and of their N · H matrices, that fit the cache together."""
+    step = max(1, SCORES_AT_ONCE // (heads * group.length**2))
+    for start in range(0, group.texts, step):
+        stop = min(start + step, group.texts)
+        yield slice(start, stop), slice(start * heads, stop * heads)
 
 
 def _heads_first(block: Tensor) -> Tensor:
@@ -197,14 +219,12 @@ def _tokens_first(block: Tensor, group: Group, heads: int) -> Tensor:
     return block.view(group.texts, heads, group.length, -1).transpose(1, 2)
 
 
-def _softmax(scores: Tensor, group: Group, scale: float, sliding_window: int | None) -> Tensor:
-    """Scores (N · H, L, L) → weights in fp32; places without a token get weight 0."""
-    weights = scores.float().mul_(scale) if scores.dtype != torch.float32 else scores.mul_(scale)
-    lowest = torch.finfo(torch.float32).min
+def _mask(scores: Tensor, group: Group, texts: slice, window: Tensor | None) -> None:
+    """Give places without a token, and places too far apart, the lowest score."""
+    lowest = torch.finfo(scores.dtype).min
     if group.padding is not None:
-        by_text = weights.view(group.texts, -1, *weights.shape[1:])
-        by_text.masked_fill_(group.padding[:, None, None, :], lowest)
-    window = _window(group, sliding_window, scores.device)
+        padding = group.padding[texts]
+        by_text = scores.view(len(padding), -1, *scores.shape[1:])
+        by_text.masked_fill_(padding[:, None, None, :], lowest)
     if window is not None:
-        weights.masked_fill_(window, lowest)
-    return torch.softmax(weights, dim=-1)
+        scores.masked_fill_(window, lowest)
