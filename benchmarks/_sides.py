@@ -7,6 +7,7 @@ warm, and only one works at a time.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -59,6 +60,7 @@ def serve(ready: Mapping[str, Any], turn: Callable[[dict[str, Any]], dict[str, A
     """Answer requests on stdin until it closes; a side's main loop."""
     print("@" + json.dumps(ready), flush=True)
     for line in sys.stdin:
+        gc.collect()  # what the turn before left in cycles, a whole model, is not this one's
         answer = turn(json.loads(line))
         answer["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print("@" + json.dumps(answer), flush=True)
@@ -72,6 +74,12 @@ def ratios(ours: Side, peer: Side, key: str = "rate") -> dict[str, float]:
 
 def median(side: Side, key: str) -> float:
     return statistics.median(turn[key] for turn in side.turns)
+
+
+def first_peak(side: Side) -> float:
+    """MiB at the height of the first turn: one run's; later ones add what allocators keep."""
+    peak: float = side.turns[0]["peak_mib"]
+    return peak
 
 
 def product_rate(seconds: float = 2.0) -> dict[str, float]:

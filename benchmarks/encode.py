@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._data import MODEL, model_folder, read
-from benchmarks._sides import THREADS, Side, median, product_rate, ratios, serve, write
+from benchmarks._sides import THREADS, Side, first_peak, median, product_rate, ratios, serve, write
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
 FLOPS_PER_TOKEN = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)  # of the linear layers
@@ -99,7 +99,7 @@ def main() -> None:
     tokens = tokens_of(texts_of(given.workload, given.every))
     ceiling = product_rate()
     for one in sides:
-        peak = median(one, "peak_mib")
+        peak = first_peak(one)
         rate = median(one, "rate")
         rows.append(
             {

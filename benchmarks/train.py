@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from benchmarks._data import MODEL, model_folder, read
-from benchmarks._sides import THREADS, Side, median, ratios, serve, write
+from benchmarks._sides import THREADS, Side, first_peak, median, ratios, serve, write
 from benchmarks.encode import spearman
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
@@ -183,7 +183,7 @@ def speed(workload: str, turns: int, steps: int) -> None:
             "side": one.name,
             "rows_per_second": median(one, "rate"),
             "seconds": [turn["seconds"] for turn in one.turns],
-            "peak_mib": median(one, "peak_mib"),
+            "peak_mib": first_peak(one),
             "tenor_is_faster": None if one is sides[0] else ratios(sides[0], one),
         }
         for one in sides
@@ -210,7 +210,7 @@ def quality(workload: str, seeds: int, steps: int, peer: str) -> None:
                 "mean": statistics.mean(values),
                 "deviation": statistics.stdev(values) if seeds > 1 else 0.0,
                 "seconds": [turn["seconds"] for turn in one.turns],
-                "peak_mib": max(turn["peak_mib"] for turn in one.turns),
+                "peak_mib": first_peak(one),
             }
         )
         one.close()
