@@ -126,15 +126,21 @@ class Page(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str, str]] = []
         self.words: list[str] = []
+        self.within_a_name = False
         self.feed(source)
         self.text = " ".join(" ".join(self.words).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.within_a_name = tag == "wbr"
         self.attributes += [(tag, name, value or "") for name, value in attrs]
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.within_a_name:
+            self.words[-1] += data
+        else:
+            self.words.append(data)
+        self.within_a_name = False
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +161,19 @@ def test_everything_can_be_read_without_charts(source: str) -> None:
     assert "The loss was 2.005 at step 1 and 0.248 at step 250." in text
     assert "tenor demo --seed 0" in text
     assert "learning_rate 2e-05" in text
+
+
+def test_long_texts_end_with_a_word_and_long_names_break_at_their_dots(source: str) -> None:
+    card = "solve_banded(l_and_u, ab, b) Solve the equation for x. " * 2
+    assert f"{card}solve_banded(l_and_u, ab, b) Solve the equation … " in Page(source).text
+    assert "scipy.<wbr>linalg.<wbr>solve_<wbr>banded" in source
+
+
+def test_a_single_point_is_no_curve_and_a_level_one_is_labelled_as_it_is() -> None:
+    assert LossCurve(loss=[(5, 0.2)], validation=[(24, 0.86)]).chart() == ""
+    drawing = LossCurve(loss=[(5, 0.25), (10, 0.25)], validation=[(24, 0.86)]).chart()
+    assert "Validation" not in drawing
+    assert ">0.25<" in drawing
 
 
 def test_a_lower_loss_is_better() -> None:

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tenor import ContrastiveConfig, Embedder, train_contrastive
-from tenor.errors import ConfigError, DataError, ModelError, TrainingError
+from tenor.errors import ConfigError, DataError, ModelError
 from tenor.formats.locate import hash_model
 from tiny import random_texts, tiny_model, write_csv
 
@@ -108,7 +108,7 @@ def test_every_kind_of_data_trains_and_is_measured(kind, config, tmp_path, caplo
     assert change["low"] <= change["high"]
     assert change["verdict"] in ("better", "worse", "no clear difference")
     assert {path.name for path in run.iterdir()} == {
-        "config.toml", "log.jsonl", "result.json", "model", "checkpoints",
+        "config.toml", "data.json", "log.jsonl", "result.json", "model", "checkpoints",
     }  # fmt: skip
 
     trained = Embedder.load(run / "model", device="cpu", dtype="fp32")
@@ -218,12 +218,12 @@ def test_columns_can_be_named(config, tmp_path):
 
 def test_a_folder_that_holds_something_is_not_touched(config, tmp_path):
     train_contrastive(config)
-    with pytest.raises(TrainingError, match=r"already holds a run.*--resume"):
+    with pytest.raises(ConfigError, match=r"already holds a run.*--resume"):
         train_contrastive(config)
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="other files"):
+    with pytest.raises(ConfigError, match="other files"):
         train_contrastive(replace(config, out=str(other)))
     assert [path.name for path in other.iterdir()] == ["notes.txt"]
 

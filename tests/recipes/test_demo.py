@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from tenor.data import docstrings
-from tenor.errors import ConfigError, DataError
+from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.models.embedder import Embedder
 from tenor.recipes.demo import DemoConfig, run_demo
+from tenor.training.trainer import Trainer
 from tiny import random_texts, tiny_model
 
 PACKAGES, FUNCTIONS = 12, 8
@@ -82,6 +84,7 @@ def test_the_demo_from_end_to_end(config, capsys):
     assert trained.max_seq_length == 24
 
     page = (out / "report.html").read_text()
+    assert "--pairs 40 --batch-size 8 --learning-rate 0.003" in page
     assert f"{summary['after']['metrics']['ndcg@10']:.3f}" in page
     assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page)  # it works offline
     for question in ("invert a matrix", "read a CSV file into a table"):
@@ -100,6 +103,28 @@ def test_the_demo_from_end_to_end(config, capsys):
 
     run_demo(replace(config, pairs=16))  # again, in the same folder
     assert json.loads((out / "run" / "result.json").read_text())["rows"] == 16
+
+
+def test_an_interrupted_demo_goes_on_where_it_stopped(config, tmp_path, monkeypatch):
+    straight = run_demo(config)
+    config = replace(config, out=str(tmp_path / "interrupted"))
+    step, interrupted = Trainer.training_step, []
+
+    def interrupt(self, *given, **options):
+        if self.state.global_step == 2 and not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return step(self, *given, **options)
+
+    monkeypatch.setattr(Trainer, "training_step", interrupt)
+    with pytest.raises(TrainingError, match=r"interrupted at step 3 of 5.*--resume"):
+        run_demo(config)
+    with pytest.raises(DataError, match=r"installed Python packages.*another --out"):
+        run_demo(replace(config, resume=True, pairs=32))
+    for _ in range(2):  # from the checkpoint, then from the training that is done
+        resumed = run_demo(replace(config, resume=True))
+        assert resumed["after"]["metrics"] == straight["after"]["metrics"]
+    assert json.loads((Path(config.out) / "run" / "result.json").read_text())["steps"] == 5
 
 
 def test_a_folder_of_something_else_is_not_deleted(config):

@@ -137,7 +137,7 @@ def test_interrupted_it_saves_says_so_and_can_go_on(files, untouched, tmp_path):
     assert "stopping after this step" in said
     at = steps(out)[-1]
     assert f"interrupted at step {at} of 24" in said
-    assert f"{out} holds a checkpoint" in said and "--resume" in said
+    assert str(out) in said and "--resume" in said
     assert "Traceback" not in said
     assert f"going on from step {at}" in finish(resume(out))
     assert_identical(out, untouched)
@@ -152,6 +152,7 @@ def test_two_processes_train_the_weights_of_one(files, tmp_path):
     joint = command(two, files)
     said = finish([joint[0], *torchrun, *joint[1:]])
     assert said.count("loss mnr:") == 1  # once, not once a process
+    assert "find_unused_parameters" not in said  # torch warns where it searched in vain
     found, expected = (load_file(run / WEIGHTS) for run in (two, one))
     assert found.keys() == expected.keys()
     for name, value in expected.items():

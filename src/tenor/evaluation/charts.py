@@ -61,11 +61,12 @@ def loss_curve(loss: Points, validation: Points, validation_metric: str) -> str:
 
     Args:
         loss: (step, loss) pairs; beyond 200 they are averaged in runs of equal length.
-        validation: (step, value) pairs, each drawn as a point.
+        validation: (step, value) pairs, each drawn as a point. As of the loss, a single one is no
+            curve, and is left out.
         validation_metric: its name.
 
     Returns:
-        SVG for wide and for narrow screens, one after the other; "" where there is no point.
+        SVG for wide and for narrow screens, one after the other; "" where there is no curve.
 
     Raises:
         MissingExtraError: the extra `report` is not installed.
@@ -73,10 +74,10 @@ def loss_curve(loss: Points, validation: Points, validation_metric: str) -> str:
     loss, validation = _finite(loss), _finite(validation)
     last = max((step for step, _ in (*loss, *validation)), default=0.0)
     panels: list[Spec] = []
-    if loss:
+    if len(loss) > 1:
         mark = {"type": "line", "color": _AFTER, "strokeWidth": 2}
         panels.append(_panel(thin(loss), "Training loss", mark, last, 180))
-    if validation:
+    if len(validation) > 1:
         mark = {"type": "line", "color": _AFTER, "strokeWidth": 2, "point": {"color": _AFTER}}
         panels.append(_panel(validation, f"Validation: {validation_metric}", mark, last, 120))
     return _svg(panels) if panels else ""
@@ -197,11 +198,19 @@ def _panel(points: Points, title: str, mark: Spec, last: float, height: int) -> 
                 "field": "value",
                 "type": "quantitative",
                 "title": None,
-                "scale": {"zero": False},
+                "scale": {"zero": False, **_span([value for _, value in points])},
                 "axis": {"tickCount": 4},
             },
         },
     }
+
+
+def _span(values: Sequence[float]) -> Spec:
+    """Room around values that are all the same, which Vega-Lite would label as 1."""
+    if min(values) < max(values):
+        return {}
+    room = abs(values[0]) / 10 or 1.0
+    return {"domain": [values[0] - room, values[0] + room]}
 
 
 def _svg(panels: Sequence[Spec]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,13 @@ def render_report(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "signed": _signed, "short": _short, "rank": _rank}
+    environment.filters |= {
+        "number": _number,
+        "signed": _signed,
+        "short": _short,
+        "rank": _rank,
+        "breakable": _breakable,
+    }
     return environment.get_template("report.html").render(
         report=report, sections=[*report.sections, report.repeat]
     )
@@ -121,8 +128,19 @@ def _signed(value: float, digits: int = 3) -> str:
 
 
 def _short(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    """The beginning of a text, up to the end of a word where there is one near."""
     text = " ".join(text.split())
-    return text if len(text) <= characters else text[:characters].rstrip() + " …"
+    if len(text) <= characters:
+        return text
+    beginning = text[: characters + 1].rpartition(" ")[0]
+    return (beginning if len(beginning) > characters // 2 else text[:characters]) + " …"
+
+
+def _breakable(name: str) -> str:
+    """A dotted name as HTML that a narrow screen may break behind its dots and underscores."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name))))
 
 
 def _rank(rank: int, depth: int) -> str:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.atomic import replaced_folder
@@ -23,27 +22,18 @@ from tenor.formats.layout import DenseSpec, EmbedderLayout
 from tenor.formats.locate import hash_model, locate
 from tenor.formats.sentence_transformers import read_layout, write_layout
 from tenor.models.dense import Dense
-from tenor.models.encode import EncodeOptions, encode_all, encode_blocks
+from tenor.models.encode import encode_all, encode_blocks
+from tenor.models.encode_options import check_positive, encode_options
 from tenor.models.encoder import Encoder
+from tenor.models.loading import best_device, length_limit, load_tokenizer, place
 from tenor.models.pooling import Pooling
-from tenor.models.precision import resolve_dtype
+from tenor.models.similarity import SIMILARITIES, similarities
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.tokenizer import Tokenizer
 
 __all__ = ["Embedder", "best_device"]
 
 log = logging.getLogger("tenor")
-
-SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
-
-
-def best_device() -> torch.device:
-    """CUDA where there is any, else Apple's GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 class Embedder(nn.Module):
@@ -90,7 +80,7 @@ class Embedder(nn.Module):
         if similarity not in SIMILARITIES:
             raise ConfigError("similarity", similarity, f"one of {', '.join(SIMILARITIES)}")
         self.similarity_name = similarity
-        _check_positive("truncate_dim", truncate_dim)
+        check_positive("truncate_dim", truncate_dim)
         self.truncate_dim = truncate_dim
         self.name = "embedder"
         self.sha256: str | None = None
@@ -123,22 +113,13 @@ class Embedder(nn.Module):
         Raises:
             ModelError: when the folder cannot be read or does not describe an embedder.
         """
-        from transformers import AutoTokenizer
-
         folder = locate(name, revision=revision)
         layout = read_layout(folder)
         if layout.kind != "transformer":
             raise ModelError(f"{folder} holds a {layout.kind} model, not a transformer embedder.")
         encoder = Encoder.load(layout.transformer)
-        try:
-            raw = AutoTokenizer.from_pretrained(
-                str(layout.transformer), trust_remote_code=False, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"the tokenizer in {layout.transformer} cannot be read: {error}"
-            ) from error
-        limit = _length_limit(max_seq_length, layout.max_seq_length, encoder, raw)
+        raw = load_tokenizer(layout.transformer)
+        limit = length_limit(max_seq_length, layout.max_seq_length, encoder, raw)
         modes = (pooling,) if isinstance(pooling, str) else pooling
         model = cls(
             encoder,
@@ -154,18 +135,9 @@ class Embedder(nn.Module):
         )
         model.name = str(name)
         model.sha256 = hash_model(folder)
-        target = torch.device(device) if device is not None else best_device()
-        model.to(target)
-        encoder.set_dtype(resolve_dtype(dtype, target))
-        log.info(
-            "%s: %d dimensions, at most %d tokens a text, %s on %s, %s",
-            name,
-            model.dimensions,
-            limit,
-            {torch.bfloat16: "bf16", torch.float32: "fp32"}[encoder.dtype],
-            target,
-            "packed" if encoder.packed else "padded",
-        )
+        where = place(model, encoder, device, dtype)
+        what = f"{model.dimensions} dimensions, at most {limit} tokens a text"
+        log.info("%s: %s, %s", name, what, where)
         return model.eval()
 
     @property
@@ -185,6 +157,11 @@ class Embedder(nn.Module):
         """Tokens of a text that count, special tokens included; the rest is cut off."""
         return self.tokenizer.max_length
 
+    def unused_parameters(self) -> list[nn.Parameter]:
+        """Parameters that no embedding depends on: the pooler that BERT's family brings along."""
+        named = self.encoder.transformer.named_parameters()
+        return [parameter for name, parameter in named if "pooler" in name.split(".")]
+
     def forward(self, batch: PackedBatch, skip: int = 0, normalize: bool | None = None) -> Tensor:
         """Embed a packed batch.
 
@@ -200,7 +177,7 @@ class Embedder(nn.Module):
         for layer in self.dense:
             vectors = layer(vectors)
         if self.normalize if normalize is None else normalize:
-            vectors = F.normalize(vectors, dim=1)
+            vectors = nn.functional.normalize(vectors, dim=1)
         # Cut last and not normalised again, as sentence-transformers reads the same folder.
         return vectors if self.truncate_dim is None else vectors[:, : self.truncate_dim]
 
@@ -235,7 +212,7 @@ class Embedder(nn.Module):
             ConfigError: for a prompt name the model does not have, or a text that is no string.
         """
         vectors, _ = self.encode_counted(
-            [texts] if isinstance(texts, str) else texts,
+            texts,
             prompt=prompt,
             prompt_name=prompt_name,
             normalize=normalize,
@@ -250,8 +227,8 @@ class Embedder(nn.Module):
         self, texts: Iterable[str], **options: Any
     ) -> tuple[npt.NDArray[np.float32], int]:
         """Like `encode`, and how many texts were truncated to the length limit."""
-        texts = [texts] if isinstance(texts, str) else texts
-        return encode_all(self, texts, self._options(**options))
+        several = [texts] if isinstance(texts, str) else texts
+        return encode_all(self, several, encode_options(self, **options))
 
     def encode_blocks(
         self, blocks: Iterable[Sequence[str]], *, total: int | None = None, **options: Any
@@ -266,24 +243,16 @@ class Embedder(nn.Module):
         Yields:
             The vectors of each block, and how many of its texts were truncated.
         """
-        return encode_blocks(self, blocks, self._options(**options), total=total)
+        return encode_blocks(self, blocks, encode_options(self, **options), total=total)
 
     def similarity(
         self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         """How similar each left embedding (N, D) is to each right one (M, D): (N, M).
 
-        Higher is nearer: Euclidean and Manhattan distances are negative. A single embedding (D,)
-        counts as one row.
+        Higher is nearer: distances are negative. A single embedding (D,) counts as one row.
         """
-        a, b = (torch.as_tensor(np.atleast_2d(side)) for side in (left, right))
-        if self.similarity_name == "cosine":
-            scores = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
-        elif self.similarity_name == "dot":
-            scores = a @ b.T
-        else:
-            scores = -torch.cdist(a, b, p=2.0 if self.similarity_name == "euclidean" else 1.0)
-        return scores.numpy()
+        return similarities(left, right, self.similarity_name)
 
     def save(self, folder: str | Path, *, card: str | None = None) -> None:
         """Write the model in sentence-transformers' layout, whole or not at all.
@@ -300,10 +269,9 @@ class Embedder(nn.Module):
         with replaced_folder(folder) as target:
             self.encoder.save(target)
             self.tokenizer.save(target)
-            specs = [layer.spec for layer in self.dense if isinstance(layer, Dense)]
-            layout = self.layout(target, specs)
-            tensors = [layer.tensors() for layer in self.dense if isinstance(layer, Dense)]
-            write_layout(target, layout, tensors)
+            dense = [layer for layer in self.dense if isinstance(layer, Dense)]
+            layout = self.layout(target, [layer.spec for layer in dense])
+            write_layout(target, layout, [layer.tensors() for layer in dense])
             text = card or model_card(
                 name=Path(folder).name,
                 base_model=self.name,
@@ -329,51 +297,3 @@ class Embedder(nn.Module):
             similarity=self.similarity_name,  # type: ignore[arg-type]
             truncate_dim=self.truncate_dim,
         )
-
-    def _options(
-        self,
-        *,
-        prompt: str | None = None,
-        prompt_name: str | None = None,
-        normalize: bool | None = None,
-        dtype: str | None = None,
-        truncate_dim: int | None = None,
-        tokens_per_batch: int | None = None,
-        progress: bool | None = None,
-    ) -> EncodeOptions:
-        if prompt is None:
-            name = prompt_name or self.default_prompt
-            if name is not None and name not in self.prompts:
-                known = ", ".join(self.prompts) or "none: this model has no prompts"
-                raise ConfigError("prompt_name", name, f"one of {known}")
-            prompt = self.prompts[name] if name is not None else ""
-        _check_positive("truncate_dim", truncate_dim)
-        _check_positive("tokens_per_batch", tokens_per_batch)
-        skip = 0
-        if prompt and not self.include_prompt:
-            skip = self.tokenizer.prompt_length(prompt)
-        return EncodeOptions(
-            prompt=prompt,
-            skip=skip,
-            normalize=normalize,
-            dtype=None if dtype is None else resolve_dtype(dtype, self.device),
-            truncate_dim=truncate_dim,
-            tokens_per_batch=tokens_per_batch,
-            progress=progress,
-        )
-
-
-def _check_positive(field: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ConfigError(field, value, "at least 1")
-
-
-def _length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:
-    """Tokens a text may have: what was asked for or stored, within what the encoder can take."""
-    positions = encoder.max_positions
-    if asked is not None and positions is not None and asked > positions:
-        raise ConfigError("max_seq_length", asked, f"at most {positions} for this encoder")
-    limits = [asked or stored, positions]
-    if asked is None and stored is None:
-        limits.append(min(int(tokenizer.model_max_length), 1 << 20))
-    return min(limit for limit in limits if limit is not None)

@@ -25,6 +25,8 @@ class Pooling(nn.Module):
       maximum of each component.
     - `mean`: Σ h_i / L; `mean_sqrt_len`: Σ h_i / √L; `weighted_mean`: Σ i·h_i / Σ i.
 
+    A text without a token (some tokenizers add no special ones) gets zeros in every mode.
+
     Args:
         modes: one or several modes.
         width: width W of the tokens' vectors.
@@ -52,19 +54,31 @@ class Pooling(nn.Module):
         Returns:
             (N, W · modes) fp32, a row for each text (not the filler), in the order of the row.
         """
-        parts = [_pool(group, hidden_TW, self.modes, skip) for group in batch.layout.groups]
+        parts = [self._pool(group, hidden_TW, batch, skip) for group in batch.layout.groups]
         return torch.cat(parts)[: batch.texts]
+
+    def _pool(self, group: Group, hidden_TW: Tensor, batch: PackedBatch, skip: int) -> Tensor:
+        if not group.length:
+            return hidden_TW.new_zeros(group.texts, self.out_features, dtype=torch.float32)
+        pooled = _pool(group, hidden_TW[group.start : group.stop], self.modes, skip)
+        empty = batch.lengths[group.first : group.first + group.texts] == 0
+        if empty.any():
+            rows = torch.from_numpy(empty).to(pooled.device)
+            pooled = pooled.masked_fill(rows[:, None], 0.0)
+        return pooled
 
 
 def _pool(group: Group, hidden_TW: Tensor, modes: tuple[str, ...], skip: int) -> Tensor:
-    block_NLW = group.pad(hidden_TW[group.start : group.stop])
+    """Pool the tokens of a group; what a text without tokens gets is finite, and means nothing."""
+    block_NLW = group.pad(hidden_TW)
     outside = group.padding
     n, length = block_NLW.shape[:2]
     if outside is None:
         counts = torch.full((n, 1), float(length), device=block_NLW.device)
     else:
         counts = (~outside).sum(1, keepdim=True).float()
-    last = counts[:, 0].long() - 1
+    tokens = counts[:, 0].long()
+    last = (tokens - 1).clamp(min=0)
     if skip:
         places = torch.arange(length, device=block_NLW.device)
         # A text that the length limit cut down to its prompt keeps its last token.
@@ -75,8 +89,8 @@ def _pool(group: Group, hidden_TW: Tensor, modes: tuple[str, ...], skip: int) ->
     pooled = []
     for mode in modes:
         if mode == "cls":
-            first = _first_tokens(last) + last.clamp(max=skip)
-            pooled.append(hidden_TW[group.start : group.stop][first].float())
+            first = torch.cumsum(tokens, 0) - tokens + last.clamp(max=skip)
+            pooled.append(hidden_TW[first.clamp(max=len(hidden_TW) - 1)].float())
         elif mode == "last":
             pooled.append(block_NLW[torch.arange(n, device=last.device), last].float())
         elif mode == "max":
@@ -89,14 +103,10 @@ def _pool(group: Group, hidden_TW: Tensor, modes: tuple[str, ...], skip: int) ->
             weights = torch.arange(1.0, length + 1, device=block_NLW.device).expand(n, length)
             if outside is not None:
                 weights = weights.masked_fill(outside, 0.0)
-            total = weights.sum(1, keepdim=True)
+            total = weights.sum(1, keepdim=True).clamp(min=1.0)
             pooled.append(torch.einsum("nlw,nl->nw", block_NLW.float(), weights) / total)
         else:  # the block holds zeros where there is no token
-            divisor = counts if mode == "mean" else counts.sqrt()
+            divisor = counts.clamp(min=1.0)
+            divisor = divisor if mode == "mean" else divisor.sqrt()
             pooled.append(block_NLW.sum(1, dtype=torch.float32) / divisor)
     return torch.cat(pooled, dim=1)
-
-
-def _first_tokens(last: Tensor) -> Tensor:
-    """(N,) position of each text's first token within its group."""
-    return torch.cumsum(last + 1, 0) - (last + 1)

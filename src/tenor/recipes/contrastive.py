@@ -105,10 +105,11 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
     from tenor.models.embedder import Embedder, best_device
-    from tenor.recipes.fit import Fit, announce_table, tell
+    from tenor.recipes.embedder_fit import EmbedderFit
+    from tenor.recipes.fit import announce_table, tell
     from tenor.training.objectives import make_objective
 
-    fit = Fit(config, config.out, resume=config.resume)
+    fit = EmbedderFit(config, config.out, resume=config.resume)
     if fit.finished is not None:
         tell(f"{config.out} is done already; nothing to resume.")
         return fit.finished

@@ -12,6 +12,7 @@ from tenor.errors import ConfigError
 if TYPE_CHECKING:
     from tenor.data.docstrings import DescribedFunction, RetrievalTask
     from tenor.data.schema import PairTable
+    from tenor.recipes.contrastive import ContrastiveConfig
 
 __all__ = ["DemoConfig", "run_demo"]
 
@@ -23,6 +24,7 @@ class DemoConfig:
     Attributes:
         out: folder for the model, the report and the figures.
         ask: search with the model of an earlier demo instead of training.
+        resume: go on with a demo in `out` that was interrupted, instead of starting anew.
         pairs: pairs to train on, at most.
         batch_size: pairs a step.
         learning_rate: the highest, reached after warm-up.
@@ -34,7 +36,8 @@ class DemoConfig:
 
     out: str = "demo-run"
     ask: str | None = None
-    pairs: int = 5120
+    resume: bool = False
+    pairs: int = 4096
     batch_size: int = 64
     learning_rate: float = 1e-4
     max_seq_length: int = 96
@@ -72,10 +75,10 @@ def _train(config: DemoConfig) -> dict[str, Any]:
     from tenor.evaluation.retrieval import Retrieval
     from tenor.formats.atomic import write_text
     from tenor.models.embedder import Embedder
-    from tenor.recipes.contrastive import ContrastiveConfig
     from tenor.recipes.demo_report import Side, describe, make_report, show_gain
     from tenor.recipes.demo_search import QUESTIONS, Remembering, save_search, show
-    from tenor.recipes.fit import Fit, tell
+    from tenor.recipes.embedder_fit import EmbedderFit
+    from tenor.recipes.fit import tell
     from tenor.training.objectives import make_objective
 
     start = time.perf_counter()
@@ -83,7 +86,8 @@ def _train(config: DemoConfig) -> dict[str, Any]:
     ours = (out / "demo.json").exists() or (out / "run" / "config.toml").exists()
     if out.exists() and any(out.iterdir()) and not ours:
         raise ConfigError("out", config.out, "a new folder, or that of an earlier demo")
-    shutil.rmtree(out, ignore_errors=True)
+    if not config.resume:
+        shutil.rmtree(out, ignore_errors=True)
     tell("reading the docstrings of the installed packages (nothing is imported) ...")
     corpus = read_docstrings()
     counts = corpus.counts
@@ -99,9 +103,11 @@ def _train(config: DemoConfig) -> dict[str, Any]:
         f"split by module: {len(parts.train):,} to train on, {len(task.queries):,} held-out "
         f"descriptions that search {len(task.ids):,} held-out documents"
     )
-    model = Embedder.load(
-        "all-MiniLM-L6-v2", dtype=config.dtype, max_seq_length=config.max_seq_length
-    )
+    settings, pairs = _settings(config, out / "run"), _pairs(parts.train, config)
+    fit = EmbedderFit(settings, settings.out, resume=config.resume)
+    fit.run.check_data({pairs.path: pairs.sha256})
+    limits: dict[str, Any] = {"dtype": config.dtype, "max_seq_length": config.max_seq_length}
+    model = Embedder.load("all-MiniLM-L6-v2", **limits)
     test = _retrieval(task, Retrieval)
     tell("before training: searching ...")
     base = Remembering(model)
@@ -109,29 +115,20 @@ def _train(config: DemoConfig) -> dict[str, Any]:
     tell(describe(before))
     base_documents, base_questions = base.encode(task.texts), base.encode(QUESTIONS)
 
-    settings = ContrastiveConfig(
-        train="installed Python packages",
-        out=str(out / "run"),
-        loss="mnr",
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        max_seq_length=config.max_seq_length,
-        seed=config.seed,
-        dtype=config.dtype,
-        log_every=5,
-        evaluate_every=40,
-    )
-    fit = Fit(settings, settings.out)
-    small = parts.retrieval("validation", documents=1)
-    result = fit.embedder(
-        model,
-        make_objective("mnr", dimensions=model.dimensions),
-        _pairs(parts.train, config),
-        loss="mnr",
-        validation=_retrieval(small, Retrieval),
-        group=1,
-        arguments=settings,
-    )
+    if fit.finished is None:
+        small = parts.retrieval("validation", documents=1)
+        result = fit.embedder(
+            model,
+            make_objective("mnr", dimensions=model.dimensions),
+            pairs,
+            loss="mnr",
+            validation=_retrieval(small, Retrieval),
+            group=1,
+            arguments=settings,
+        )
+    else:
+        tell("the training is done already")
+        result, model = fit.finished, Embedder.load(fit.run.model, **limits)
     tell("after training: searching ...")
     tuned = Remembering(model)
     after, ranked_after = test.run(tuned)
@@ -158,6 +155,24 @@ def _train(config: DemoConfig) -> dict[str, Any]:
     write_text(out / "demo.json", json.dumps(summary, indent=2) + "\n")
     show_gain(before, after, summary["seconds"], page, out)
     return summary
+
+
+def _settings(config: DemoConfig, folder: Path) -> ContrastiveConfig:
+    """The training run inside a demo."""
+    from tenor.recipes.contrastive import ContrastiveConfig
+
+    return ContrastiveConfig(
+        train="installed Python packages",
+        out=str(folder),
+        loss="mnr",
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        max_seq_length=config.max_seq_length,
+        seed=config.seed,
+        dtype=config.dtype,
+        log_every=5,
+        evaluate_every=32,
+    )
 
 
 def _retrieval(task: RetrievalTask, kind: Any) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +34,6 @@ from tenor.evaluation.report import (
 from tenor.evaluation.result import EvaluationResult
 from tenor.evaluation.retrieval import Rankings
 from tenor.recipes.demo_search import QUESTIONS
-from tenor.recipes.fit import loss_curve
 
 if TYPE_CHECKING:
     from tenor.data.docstrings import RetrievalTask
@@ -105,7 +107,7 @@ def make_report(
         for _, query, name, old, new in moves
     ]
     gains = [move[0] for move in moves]
-    losses, evaluations = loss_curve(Path(settings.out) / "log.jsonl")
+    losses, evaluations = _loss_curve(Path(settings.out) / "log.jsonl")
     main = comparisons[0]
     truncated = result["truncated"] / max(result["distinct_texts"], 1)
     return Report(
@@ -133,7 +135,7 @@ def make_report(
             LossCurve(
                 loss=losses,
                 validation=[(e["step"], e["eval_ndcg@10"]) for e in evaluations],
-                validation_metric="nDCG@10 on validation",
+                validation_metric="nDCG@10",
             ),
             Changes(
                 improved=changes[:8],
@@ -169,14 +171,25 @@ def make_report(
             ),
         ],
         repeat=Repeat(
-            command="tenor demo",
-            config=asdict(config),
+            command=_command(config),
+            config={n: v for n, v in asdict(config).items() if n not in ("ask", "resume")},
             versions=result["versions"],
             hashes={"model": result["base_model"]["sha256"], "pairs": result["data"]["sha256"]},
             seeds={"split, batches, dropout": config.seed},
             machine={**result["machine"], "dtype": result["dtype"]},
         ),
     )
+
+
+def _command(config: DemoConfig) -> str:
+    """What to type to get the same: settings that are not the default."""
+    given = [
+        f"--{setting.name.replace('_', '-')} {shlex.quote(str(value))}"
+        for setting in fields(config)
+        if setting.name not in ("ask", "resume")
+        and (value := getattr(config, setting.name)) != setting.default
+    ]
+    return " ".join(["tenor demo", *given])
 
 
 def _hits(task: RetrievalTask, scores: npt.NDArray[np.float32]) -> list[Any]:
@@ -212,3 +225,15 @@ def show_gain(
     console.print(table)
     console.print(f"{seconds / 60:.1f} minutes. Model: {out / 'run' / 'model'}. Report: {page}")
     console.print('Ask more: tenor demo --ask "parse a date"')
+
+
+def _loss_curve(log_path: Path) -> tuple[list[tuple[int, float]], list[Mapping[str, Any]]]:
+    """(step, loss) and the evaluations of a run, from its log."""
+    losses, evaluations = [], []
+    for line in log_path.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if "loss" in entry:
+            losses.append((int(entry["step"]), float(entry["loss"])))
+        elif any(name.startswith("eval_") for name in entry):
+            evaluations.append(entry)
+    return losses, evaluations

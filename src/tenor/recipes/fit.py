@@ -1,40 +1,32 @@
-"""What every recipe that trains an embedder shares: evaluate, train, evaluate again, save."""
+"""What every recipe that trains shares: evaluate, train, evaluate again, save."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
+from torch import nn
 
-from tenor.data.overlap import overlap
-from tenor.data.schema import PairTable, read_pairs
+from tenor.data.schema import PairTable
 from tenor.errors import TrainingError
-from tenor.evaluation.beir import read_beir
-from tenor.evaluation.intervals import paired_bootstrap, paired_bootstrap_spearman
+from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
-from tenor.evaluation.retrieval import Retrieval
-from tenor.evaluation.validation import Measure, paired_average_precision, validation
 from tenor.formats.locate import hash_model
-from tenor.formats.model_card import model_card
-from tenor.models.embedder import Embedder
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
-from tenor.training.objectives import Objective
 from tenor.training.run import Run, RunLog, machine, versions
-from tenor.training.steps import GradCache, Plain
+from tenor.training.steps import GradCache, Plain, Step
 from tenor.training.trainer import Trainer
 
-__all__ = ["Fit", "announce_table", "difference", "tell"]
+__all__ = ["Evaluation", "Fit", "Source", "Trainable", "announce_table", "tell"]
 
 log = logging.getLogger("tenor")
 
@@ -50,6 +42,63 @@ def announce_table(table: PairTable, loss: str, why: str) -> None:
     skipped = f", {len(table.skipped):,} bad rows skipped" if table.skipped else ""
     tell(f"{table.path}: {len(table):,} rows of kind {table.kind}{skipped}")
     tell(f"loss {loss}: {why}")
+
+
+class Trainable(Protocol):
+    """What `Fit` trains: a module that says what it is, and can be saved."""
+
+    name: str
+    sha256: str | None
+
+    @property
+    def encoder(self) -> Any:
+        """The encoder inside."""
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens of a text that count."""
+
+    def save(self, folder: str | Path, *, card: str | None = None) -> None:
+        """Write the model, whole or not at all."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How to measure a model.
+
+    Attributes:
+        measure: from the model to figures.
+        metric: the figure that decides; higher is better.
+        overlap: what is known of evaluation texts that stand in the training data, in words.
+    """
+
+    measure: Callable[[Any], EvaluationResult]
+    metric: str
+    overlap: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where training rows came from, for the record.
+
+    Attributes:
+        rows: how many there are.
+        skipped: bad rows that were left out.
+        path: the file or data set.
+        sha256: of the file.
+        unit: what a row of token ids stands for: texts or pairs.
+    """
+
+    rows: int
+    skipped: int
+    path: str
+    sha256: str
+    unit: str = "texts"
+
+    @classmethod
+    def of(cls, table: PairTable, unit: str = "texts") -> Source:
+        """Of a table that was read."""
+        return cls(len(table), len(table.skipped), table.path, table.sha256, unit)
 
 
 class Fit:
@@ -72,27 +121,36 @@ class Fit:
         """The result, if the run was done before."""
         return self.run.finished if self.resume else None
 
-    def embedder(
+    def train(
         self,
-        model: Embedder,
-        objective: Objective,
-        table: PairTable,
+        model: Trainable,
+        objective: nn.Module,
+        data: TrainingData,
         *,
         loss: str,
-        validation: PairTable | Retrieval | str | None,
-        group: int,
+        source: Source,
+        evaluation: Evaluation | None,
         arguments: TrainingArguments,
+        plan: TrainingPlan | None = None,
+        card: Callable[[dict[str, Any]], str] | None = None,
+        step: Step | None = None,
+        start: float | None = None,
     ) -> dict[str, Any]:
-        """Train an embedder.
+        """Evaluate any model, train it, evaluate it again and save it.
 
         Args:
             model: where to start; trained in place.
-            objective: what to minimise.
-            table: the rows to train on.
+            objective: from the model's output for a batch, and the batch, to the loss.
+            data: the tokenised rows.
             loss: its name, for the record.
-            validation: rows, files or a retrieval task to evaluate on.
-            group: rows of one label that stand together in a batch.
+            source: where the rows came from, for the record.
+            evaluation: how to measure; `None` measures nothing.
             arguments: settings of the loop.
+            plan: the batches; random ones over all rows by default.
+            card: from the result to the model card; the model writes its own by default.
+            step: from the model and a batch to the loss; the objective of the model's output for
+                the whole batch by default.
+            start: when the run began, by `time.perf_counter`.
 
         Returns:
             What result.json holds.
@@ -100,53 +158,57 @@ class Fit:
         Raises:
             TrainingError: when the run was interrupted (a checkpoint was saved).
         """
-        start = time.perf_counter()
+        assert isinstance(model, nn.Module)
+        start = time.perf_counter() if start is None else start
         keep_freed_memory()
-        data = TrainingData.of(table.columns, table.target, model.tokenizer)
+        self.run.check_data({source.path: source.sha256})
         if data.ids.truncated:
             share = data.ids.truncated / len(data.ids)
             tell(
-                f"{data.ids.truncated:,} of {len(data.ids):,} distinct texts ({share:.1%}) are "
-                f"longer than {model.max_seq_length} tokens and were cut"
+                f"{data.ids.truncated:,} of {len(data.ids):,} distinct {source.unit} ({share:.1%}) "
+                f"are longer than {model.max_seq_length} tokens and were cut"
             )
-        measure, metric, shared = self._validation(validation, table)
-        before = self._measured(model, measure)
+        metric = None if evaluation is None else evaluation.metric
+        before = _measured(model, evaluation)
         if before is not None:
             tell(f"before: {_figure(before, metric)}")
-        step = Plain(objective)
+        if step is None:
+            chunk = arguments.chunk_tokens
+            step = GradCache(objective, chunk) if chunk else Plain(objective)
         interrupt = SaveOnInterrupt(tell)
-        trainer = Trainer(
+        with Trainer(
             model,
-            GradCache(objective, arguments.chunk_tokens) if arguments.chunk_tokens else step,
+            step,
             data,
             arguments,
             self.run.folder,
             objective=objective,
-            plan=_plan(table, arguments, group),
-            evaluator=None if measure is None else lambda m: measure(m).metrics,
+            plan=plan,
+            evaluator=None if evaluation is None else lambda m: evaluation.measure(m).metrics,
             metric=metric,
             callbacks=[RunLog(self.run.log_path, tell), interrupt],
-        )
-        at = trainer.latest_checkpoint() if self.resume else None
-        self._announce(trainer, table, at)
-        try:
-            trainer.train(resume_from_checkpoint=at)
-        except KeyboardInterrupt:
-            interrupt.interrupted = True
-        finally:
-            interrupt.stop_listening()
-        if interrupt.interrupted and trainer.state.global_step < trainer.state.max_steps:
-            raise TrainingError(
-                f"interrupted at step {trainer.state.global_step} of {trainer.state.max_steps}; "
-                f"{self.run.folder} holds a checkpoint: run the same again, with --resume"
-            )
-        trainer.finish()
-        after = self._measured(model, measure)
+        ) as trainer:
+            at = trainer.latest_checkpoint() if self.resume else None
+            self._announce(trainer, source, at)
+            try:
+                trainer.train(resume_from_checkpoint=at)
+            except KeyboardInterrupt:
+                interrupt.interrupted = True
+            finally:
+                interrupt.stop_listening()
+            if interrupt.interrupted and trainer.state.global_step < trainer.state.max_steps:
+                raise TrainingError(
+                    f"interrupted at step {trainer.state.global_step} of "
+                    f"{trainer.state.max_steps}; run the same again, with --resume, to go on from "
+                    f"the last checkpoint in {self.run.folder}"
+                )
+            trainer.finish()
+        after = _measured(model, evaluation)
         result = {
             "loss": loss,
-            "rows": len(table),
-            "skipped": len(table.skipped),
-            "distinct_texts": len(data.ids),
+            "rows": source.rows,
+            "skipped": source.skipped,
+            f"distinct_{source.unit}": len(data.ids),
             "truncated": data.ids.truncated,
             "steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
@@ -155,71 +217,38 @@ class Fit:
             "before": None if before is None else before.to_json(),
             "after": None if after is None else after.to_json(),
             "difference": difference(before, after, metric),
-            "overlap": shared,
+            "overlap": None if evaluation is None else evaluation.overlap,
             "base_model": {"name": model.name, "sha256": model.sha256},
-            "data": {"path": table.path, "sha256": table.sha256},
+            "data": {"path": source.path, "sha256": source.sha256},
             "versions": versions(),
             "machine": machine(),
             "dtype": str(model.encoder.dtype).removeprefix("torch."),
             "seconds": time.perf_counter() - start,
         }
         if self.main:
-            self._save(model, result)
+            self._save(model, result, card)
         _leave(trainer)
         return result
 
-    def _validation(
-        self, given: PairTable | Retrieval | str | None, training: PairTable
-    ) -> tuple[Measure | None, str | None, str | None]:
-        """How to evaluate, by which figure, and how far the texts were seen in training."""
-        if given is None:
-            tell("no validation data: nothing will be measured (give --validation or --hold-out)")
-            return None, None, None
-        if isinstance(given, str) and Path(given).is_dir():
-            given = read_beir(given)
-        if isinstance(given, Retrieval):
-            shared = overlap(training, given.queries).describe()
-            tell(shared)
-            return given, "ndcg@10", shared
-        if isinstance(given, str):
-            mapping, bad = self.config.columns, self.config.on_bad_row
-            table = read_pairs(given, columns=mapping, on_bad_row=bad)
-        else:
-            table = given
-        shared = overlap(training, table).describe()
-        tell(shared)
-        measure, metric = validation(table)
-        return measure, metric, shared
-
-    def _measured(self, model: Embedder, measure: Measure | None) -> EvaluationResult | None:
-        if measure is None:
-            return None
-        found = measure(model)
-        return replace(found, model={"name": model.name, "sha256": model.sha256 or ""})
-
-    def _announce(self, trainer: Trainer, table: PairTable, at: str | None) -> None:
+    def _announce(self, trainer: Trainer, source: Source, at: str | None) -> None:
         """Say what the run is about to need, from a short trial on this machine."""
         seconds, needed = trainer.probe()
         steps = len(trainer.plan) * trainer.arguments.epochs
         done = 0 if at is None else int(at.rsplit("-", 1)[-1])
         resumed = f"; going on from step {done}" if done else ""
         tell(
-            f"{len(table):,} rows, {steps:,} steps of {trainer.arguments.batch_size} rows at "
+            f"{source.rows:,} rows, {steps:,} steps of {trainer.arguments.batch_size} rows at "
             f"{seconds:.2f} s: about {seconds * (steps - done) / 60:.1f} min and "
             f"{needed / 2**30:.1f} GiB{resumed}"
         )
 
-    def _save(self, model: Embedder, result: dict[str, Any]) -> None:
-        evaluation = [result["after"]] if result["after"] else []
-        card = model_card(
-            name=self.run.folder.name,
-            base_model=model.name,
-            layout=model.layout(self.run.model),
-            dimensions=model.dimensions,
-            training={**result, "arguments": self.run.settings(self.run.folder)},
-            evaluation=evaluation,
-        )
-        model.save(self.run.model, card=card)
+    def _save(
+        self,
+        model: Trainable,
+        result: dict[str, Any],
+        card: Callable[[dict[str, Any]], str] | None,
+    ) -> None:
+        model.save(self.run.model, card=None if card is None else card(result))
         result["model"] = {"path": str(self.run.model), "sha256": hash_model(self.run.model)}
         self.run.write_result(result)
         metric = result["metric"]
@@ -233,42 +262,17 @@ class Fit:
         tell(f"saved {self.run.model}")
 
 
-def difference(
-    before: EvaluationResult | None, after: EvaluationResult | None, metric: str | None
-) -> dict[str, Any] | None:
-    """After minus before in the deciding figure, paired over the items, in words too."""
-    if before is None or after is None or metric is None:
+def _measured(model: Trainable, evaluation: Evaluation | None) -> EvaluationResult | None:
+    if evaluation is None:
         return None
-    if metric == "spearman_cosine":
-        gold = after.per_item["gold"]
-        found = paired_bootstrap_spearman(after.per_item["cosine"], before.per_item["cosine"], gold)
-    elif metric == "average_precision":
-        found = paired_average_precision(after, before)
-    else:
-        found = paired_bootstrap(after.per_item[metric], before.per_item[metric])
-    verdict = "no clear difference"
-    if found.low > 0 or found.high < 0:
-        verdict = "better" if found.low > 0 else "worse"
-    return {
-        "value": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "p": found.p,
-        "verdict": verdict,
-    }
+    found = evaluation.measure(model)
+    return replace(found, model={"name": model.name, "sha256": model.sha256 or ""})
 
 
 def _figure(result: EvaluationResult, metric: str | None) -> str:
     assert metric is not None
     low, high = result.intervals[metric]
     return f"{metric} {result.metrics[metric]:.4f} [{low:.4f}, {high:.4f}], n = {result.n:,}"
-
-
-def _plan(table: PairTable, arguments: TrainingArguments, group: int) -> TrainingPlan:
-    labels = None if group == 1 or table.target is None else np.asarray(table.target)
-    return TrainingPlan(
-        len(table), arguments.batch_size, arguments.seed, labels=labels, group=group
-    )
 
 
 def _last(history: list[dict[str, Any]], name: str) -> Any:
@@ -282,15 +286,3 @@ def _leave(trainer: Trainer) -> None:
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
-
-
-def loss_curve(log_path: Path) -> tuple[list[tuple[int, float]], list[Mapping[str, Any]]]:
-    """(step, loss) and the evaluations of a run, from its log."""
-    losses, evaluations = [], []
-    for line in log_path.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        if "loss" in entry:
-            losses.append((int(entry["step"]), float(entry["loss"])))
-        elif any(name.startswith("eval_") for name in entry):
-            evaluations.append(entry)
-    return losses, evaluations

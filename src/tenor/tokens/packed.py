@@ -167,7 +167,8 @@ class PackedBatch:
         chosen = np.arange(len(ids)) if rows is None else np.asarray(rows, dtype=np.int64)
         starts, lengths = ids.offsets[chosen], ids.lengths[chosen]
         total = int(lengths.sum())
-        filler = round_up(total) - total if rounded else 0
+        # No encoder takes a row without a token, so texts that have none get a filler, too.
+        filler = round_up(max(total, 1)) - total if rounded and len(chosen) else 0
         positions = _ranges(lengths)
         flat = ids.ids[positions + np.repeat(starts, lengths)].astype(np.int64)
         types = None

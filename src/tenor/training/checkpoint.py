@@ -19,11 +19,21 @@ from torch import Tensor, nn
 
 from tenor.errors import TrainingError
 
-__all__ = ["latest", "load_modules", "load_optimizer", "prune", "save_checkpoint", "save_modules"]
+__all__ = [
+    "latest",
+    "load_modules",
+    "load_optimizer",
+    "load_scheduler",
+    "prune",
+    "save_checkpoint",
+    "save_modules",
+    "scheduler_state",
+]
 
 MODULES = "modules.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 OPTIMIZER_GROUPS = "optimizer.json"
+SCHEDULER = "scheduler.json"
 
 
 def save_modules(folder: Path, modules: dict[str, nn.Module]) -> None:
@@ -125,6 +135,22 @@ def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
         if "betas" in group:
             group["betas"] = tuple(group["betas"])
     optimizer.load_state_dict({"state": state, "param_groups": groups["param_groups"]})
+
+
+def scheduler_state(scheduler: Any) -> dict[str, Any]:
+    """What of a learning-rate scheduler's state JSON can hold: all that its steps change."""
+    return {
+        key: value
+        for key, value in scheduler.state_dict().items()
+        if isinstance(value, int | float | list)
+        and not (isinstance(value, list) and any(isinstance(v, dict) for v in value))
+    }
+
+
+def load_scheduler(folder: Path, scheduler: Any) -> None:
+    """Give a learning-rate scheduler back what `scheduler_state` kept of it in a checkpoint."""
+    stored = json.loads((folder / SCHEDULER).read_text())
+    scheduler.load_state_dict({**scheduler.state_dict(), **stored})
 
 
 def latest(folder: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """A run's folder: what was asked, what happened, what came out.
 
 config.toml   the settings, complete
+data.json     SHA-256 of the training data, by its path
 log.jsonl     a line for every logged step and evaluation
 result.json   the figures, when the run is done
 model/        the trained model
@@ -22,12 +23,12 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from tenor.errors import ConfigError, TrainingError
+from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.formats.atomic import write_text
 
 __all__ = ["Run", "machine", "versions"]
 
-CONFIG, LOG, RESULT = "config.toml", "log.jsonl", "result.json"
+CONFIG, DATA, LOG, RESULT = "config.toml", "data.json", "log.jsonl", "result.json"
 
 
 class Run:
@@ -40,26 +41,30 @@ class Run:
         main: whether this process makes and checks the folder; of several, only one does.
 
     Raises:
-        TrainingError: when the folder holds a run and `resume` is not set, or holds other things.
-        ConfigError: when a setting differs from the run that is resumed.
+        ConfigError: when the folder holds a run and `resume` is not set, or holds other things, or
+            when a setting differs from the run that is resumed.
     """
 
     def __init__(
         self, folder: str | Path, config: Any, *, resume: bool = False, main: bool = True
     ) -> None:
-        self.folder = Path(folder)
+        self.folder, self.main = Path(folder), main
+        self.resumed = False
         if not main:
             return
         settings = _plain(config)
         stored = self.folder / CONFIG
         if self.folder.is_file():
-            raise TrainingError(f"{self.folder} is a file; name a folder for the run.")
+            raise ConfigError("out", str(folder), "a folder for the run: this one is a file")
         if stored.exists() and self._begun():
             if not resume:
-                raise TrainingError(
-                    f"{self.folder} already holds a run. Go on with it by --resume, or name "
-                    "another folder with --out."
+                raise ConfigError(
+                    "out",
+                    str(folder),
+                    "another folder: this one already holds a run. Go on with that by --resume, or "
+                    "name a new folder with --out",
                 )
+            self.resumed = True
             earlier = tomllib.loads(stored.read_text(encoding="utf-8"))
             for name in sorted(settings.keys() | earlier.keys()):
                 if settings.get(name) != earlier.get(name):
@@ -70,8 +75,8 @@ class Run:
                         "start a new run to change it",
                     )
         elif not stored.exists() and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise TrainingError(
-                f"{self.folder} holds other files; name a new or an empty folder with --out."
+            raise ConfigError(
+                "out", str(folder), "a new or an empty folder: this one holds other files"
             )
         import tomli_w
 
@@ -89,6 +94,31 @@ class Run:
             return tomllib.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume in {folder}.") from None
+
+    def check_data(self, hashes: Mapping[str, str]) -> None:
+        """Note what the run trains on; a run that is resumed must train on the same.
+
+        Args:
+            hashes: SHA-256 of the training data, by its path.
+
+        Raises:
+            DataError: when a file is not what it was; nothing of the run is changed.
+        """
+        if not self.main:
+            return
+        path = self.folder / DATA
+        known: dict[str, str] = {}
+        if self.resumed and path.exists():
+            known = json.loads(path.read_text(encoding="utf-8"))
+        for name, sha256 in hashes.items():
+            if known.get(name, sha256) != sha256:
+                raise DataError(
+                    f"is not what the run in {self.folder} was trained on: its SHA-256 was "
+                    f"{known[name][:12]}…, and now it is {sha256[:12]}…. Put back what was there, "
+                    "or start a new run with another --out.",
+                    path=name,
+                )
+        write_text(path, json.dumps({**known, **hashes}, indent=2, ensure_ascii=False) + "\n")
 
     def _begun(self) -> bool:
         """Whether there is anything to lose: not when a run failed over its data or its model."""
@@ -219,7 +249,7 @@ def machine() -> dict[str, Any]:
         "processor": processor,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
     }
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()

@@ -50,10 +50,13 @@ class UsedVocabulary:
         """The embedding matrix to cut down, or `None` where that would change the result.
 
         It would with weight decay, which moves every row; where the matrix also serves as another
-        layer's weight; and where the encoder reads meaning from the ids themselves (padding).
+        layer's weight, or the model says that it uses the `whole_vocabulary`; and where the encoder
+        reads meaning from the ids themselves (padding).
         """
         encoder: Any = getattr(model, "encoder", None)
         if weight_decay or encoder is None or not encoder.packed:
+            return None
+        if getattr(model, "whole_vocabulary", False):
             return None
         found = encoder.transformer.get_input_embeddings()
         if type(found) is not nn.Embedding or not found.weight.requires_grad or found.sparse:

@@ -1,0 +1,80 @@
+"""What every model that is loaded from a folder needs beside its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenor.errors import ConfigError, ModelError
+from tenor.models.encoder import Encoder
+from tenor.models.precision import resolve_dtype
+
+__all__ = ["best_device", "length_limit", "load_tokenizer", "place"]
+
+
+def best_device() -> torch.device:
+    """CUDA where there is any, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The `transformers` tokenizer of a folder; never runs remote code.
+
+    Raises:
+        ModelError: when there is none, or none that can be read.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
+
+
+def length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:
+    """Tokens a text may have: what was asked for or stored, within what the encoder can take.
+
+    Args:
+        asked: what the caller wants, if anything.
+        stored: what the folder says, if anything.
+        encoder: for the positions it has.
+        tokenizer: of `transformers`; its own limit counts where neither says anything.
+
+    Raises:
+        ConfigError: when more was asked for than the encoder can take.
+    """
+    positions = encoder.max_positions
+    if asked is not None and positions is not None and asked > positions:
+        raise ConfigError("max_seq_length", asked, f"at most {positions} for this encoder")
+    limits = [asked or stored, positions]
+    if asked is None and stored is None:
+        limits.append(min(int(tokenizer.model_max_length), 1 << 20))
+    return min(limit for limit in limits if limit is not None)
+
+
+def place(model: nn.Module, encoder: Encoder, device: str | torch.device | None, dtype: str) -> str:
+    """Move a model to a device, and choose the dtype of its products.
+
+    Args:
+        model: moved as a whole.
+        encoder: the encoder inside it.
+        device: `None` for the best there is.
+        dtype: `"auto"`, `"bf16"` or `"fp32"`.
+
+    Returns:
+        How and where it runs, in words: "bf16 on cpu, packed".
+    """
+    target = best_device() if device is None else torch.device(device)
+    model.to(target)
+    encoder.set_dtype(resolve_dtype(dtype, target))
+    named = {torch.bfloat16: "bf16", torch.float32: "fp32"}[encoder.dtype]
+    return f"{named} on {target}, {'packed' if encoder.packed else 'padded'}"
