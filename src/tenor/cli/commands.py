@@ -5,13 +5,17 @@ Nothing heavy is imported here before a command runs: `tenor --help` must be qui
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from tenor.cli import search_commands, static_commands
+from tenor.cli.augmented_commands import augmented
+from tenor.cli.cross_encoder_commands import cross_encoder, pairs
+from tenor.cli.data_commands import duplicates, mine
+from tenor.cli.output import print_result
+from tenor.cli.unsupervised_commands import mlm, tsdae
 from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.demo import DemoConfig
 
@@ -29,12 +33,21 @@ def add_to(app: App) -> None:
     """Add every command to the application."""
     train = App(name="train", help="Train a model; each recipe is a command.")
     train.command(contrastive)
+    train.command(cross_encoder)
+    train.command(augmented)
+    train.command(tsdae)
+    train.command(mlm)
     evaluate = App(name="evaluate", help="Measure a model on held-out data.")
     evaluate.command(sts)
     evaluate.command(retrieval)
+    evaluate.command(pairs)
     app.command(train)
     app.command(evaluate)
     app.command(encode)
+    app.command(mine)
+    app.command(duplicates)
+    search_commands.add_to(app)
+    static_commands.add_to(app, train)
     app.command(demo)
 
 
@@ -80,7 +93,7 @@ def sts(
     data = {"path": file, "sha256": table.sha256}
     embedder = _load(model, dtype)
     result = EmbeddingSimilarity(left, right, table.target, data=data)(embedder)
-    _print(_named(result, embedder), as_json=json_output)
+    print_result(_named(result, embedder), as_json=json_output)
 
 
 def retrieval(
@@ -104,7 +117,7 @@ def retrieval(
 
     task = read_beir(folder)
     embedder = _load(model, dtype)
-    _print(_named(task(embedder), embedder), as_json=json_output)
+    print_result(_named(task(embedder), embedder), as_json=json_output)
 
 
 def encode(
@@ -166,23 +179,3 @@ def _named(result: EvaluationResult, embedder: Any) -> EvaluationResult:
     from dataclasses import replace
 
     return replace(result, model={"name": embedder.name, "sha256": embedder.sha256 or ""})
-
-
-def _print(result: EvaluationResult, *, as_json: bool) -> None:
-    """One JSON object on stdout, or a table."""
-    if as_json:
-        json.dump(result.to_json(), sys.stdout, ensure_ascii=False)
-        sys.stdout.write("\n")
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("metric", "value", "95 % interval", title=result.model["name"])
-    for name, value in result.metrics.items():
-        low, high = result.intervals[name]
-        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}")
-    console = Console()
-    console.print(table)
-    console.print(f"n = {result.n:,}; {result.truncated:,} texts truncated; {result.seconds:.1f} s")
-    for name, note in result.notes.items():
-        console.print(f"{name.replace('_', ' ')}: {note}")

@@ -15,6 +15,7 @@ from tenor.evaluation.intervals import PairedDifference, bootstrap_mean, percent
 from tenor.evaluation.result import Encodes, EvaluationResult, encode_texts
 from tenor.evaluation.retrieval import Retrieval
 from tenor.evaluation.similarity import EmbeddingSimilarity
+from tenor.evaluation.threshold_metrics import threshold_intervals, threshold_metrics
 
 __all__ = ["LabelledPairs", "NearestNeighbours", "paired_average_precision", "validation"]
 
@@ -96,17 +97,10 @@ class LabelledPairs:
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         half = len(self.left)
         scores = np.einsum("nd,nd->n", vectors[:half], vectors[half:])
-        metrics = _threshold_metrics(scores, self.labels)
-        generator = np.random.default_rng(0)
-        samples: dict[str, list[float]] = {name: [] for name in metrics}
-        for _ in range(200):
-            rows = generator.integers(0, half, half)
-            if 0 < self.labels[rows].sum() < half:
-                for name, value in _threshold_metrics(scores[rows], self.labels[rows]).items():
-                    samples[name].append(value)
+        metrics, _ = threshold_metrics(scores, self.labels)
         return EvaluationResult(
             metrics=metrics,
-            intervals={name: percentile_interval(values) for name, values in samples.items()},
+            intervals=threshold_intervals(scores, self.labels),
             n=half,
             truncated=truncated,
             seconds=time.perf_counter() - start,
@@ -128,10 +122,11 @@ def paired_average_precision(
         seed: the same seed gives the same answer.
     """
     labels = left.per_item["label"]
+    scores = "score" if "score" in left.per_item else "cosine"
 
     def difference(rows: Any) -> float:
         one, other = (
-            _threshold_metrics(side.per_item["cosine"][rows], labels[rows])["average_precision"]
+            threshold_metrics(side.per_item[scores][rows], labels[rows])[0]["average_precision"]
             for side in (left, right)
         )
         return one - other
@@ -143,22 +138,6 @@ def paired_average_precision(
     far = np.abs(samples - observed) >= abs(observed) - 1e-12
     low, high = percentile_interval(samples)
     return PairedDifference(observed, low, high, (1.0 + far.sum()) / (1.0 + len(samples)))
-
-
-def _threshold_metrics(scores: Any, labels: Any) -> dict[str, float]:
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(labels[order])
-    count = np.arange(1, len(order) + 1)
-    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores share one threshold
-    hits, count = hits[last], count[last]
-    positives = int(labels.sum())
-    precision, recall = hits / count, hits / positives
-    correct = hits + (len(labels) - positives) - (count - hits)
-    return {
-        "average_precision": float(np.sum(np.diff(recall, prepend=0.0) * precision)),
-        "f1": float(np.max(2 * hits / (count + positives))),
-        "accuracy": float(max(correct.max(), len(labels) - positives) / len(labels)),
-    }
 
 
 class NearestNeighbours:

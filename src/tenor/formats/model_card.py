@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tenor.formats.card_parts import (
+    HUB_ID,
+    as_cell,
+    as_line,
+    data_name,
+    results_section,
+    short_name,
+    table_section,
+    training_section,
+    written_with,
+)
 from tenor.formats.layout import EmbedderLayout
 from tenor.formats.locate import MINILM
 
 __all__ = ["model_card"]
 
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 POOLING_WORDS = {
     "cls": "first token (CLS)",
     "max": "maximum over the tokens",
@@ -22,20 +30,6 @@ POOLING_WORDS = {
     "mean_sqrt_len": "sum of the tokens over the square root of their number",
     "weighted_mean": "mean of the tokens weighted by position",
     "last": "last token",
-}
-# What a run records about its training, in the order and the words of the card.
-TRAINING_FACTS = {
-    "loss": "Loss",
-    "rows": "Rows of training data",
-    "skipped": "Bad rows left out",
-    "distinct_texts": "Distinct texts",
-    "truncated": "Distinct texts that were cut to the length limit",
-    "steps": "Optimiser steps",
-    "best_step": "Step of the kept weights",
-    "train_loss": "Training loss",
-    "dtype": "Precision of the matrix products",
-    "seconds": "Seconds",
-    "overlap": "Overlap of evaluation and training texts",
 }
 
 
@@ -67,19 +61,19 @@ def model_card(
         Text of README.md.
     """
     training = training or {}
-    title = _line(name)
+    title = as_line(name)
     sections = [
         f"---\n{_front_matter(title, base_model, evaluation, language)}\n---",
-        f"# {_cell(title)}",
+        f"# {as_cell(title)}",
         f"A text embedding model: it turns a text into a vector of {dimensions} dimensions, to be "
         f"compared by {_similarity(layout)}. "
         + ("It was trained with Tenor" if training else "It was saved with Tenor")
-        + (f", starting from {_cell(_short(base_model))}." if training else "."),
+        + (f", starting from {as_cell(short_name(base_model))}." if training else "."),
         _usage(title, layout),
         _architecture(layout, dimensions),
-        _training(training),
-        _results(training, evaluation),
-        _table("## Versions", training.get("versions") or _versions()),
+        training_section(training),
+        results_section(training, evaluation),
+        table_section("## Versions", training.get("versions") or written_with()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -95,8 +89,8 @@ def _front_matter(
     results = [
         EvalResult(
             task_type=_task(metric),
-            dataset_name=_data_name(result.get("data", {})),
-            dataset_type=_data_name(result.get("data", {})),
+            dataset_name=data_name(result.get("data", {})),
+            dataset_type=data_name(result.get("data", {})),
             metric_type=metric,
             metric_name=metric,
             metric_value=value,
@@ -124,14 +118,14 @@ def _usage(name: str, layout: EmbedderLayout) -> str:
     prompts = [key for key, text in layout.prompts.items() if text]
     note = ""
     if prompts:
-        named = ", ".join(f"`{_cell(key)}`" for key in prompts)
+        named = ", ".join(f"`{as_cell(key)}`" for key in prompts)
         default = layout.default_prompt
         note = f"\n\nIt has prompts, to be named with `prompt_name`: {named}." + (
-            f" Without one, `{_cell(default)}` is used." if default else ""
+            f" Without one, `{as_cell(default)}` is used." if default else ""
         )
     return f"""## Usage
 
-Put the folder of this model, or its id on the hub, in place of {_cell(folder)}.
+Put the folder of this model, or its id on the hub, in place of {as_cell(folder)}.
 
 ```python
 from tenor import Embedder
@@ -165,70 +159,7 @@ def _architecture(layout: EmbedderLayout, dimensions: int) -> str:
         "Truncated to leading dimensions": layout.truncate_dim,
         "Similarity": _similarity(layout),
     }
-    return _table("## Architecture", facts)
-
-
-def _training(training: Mapping[str, Any]) -> str:
-    if not training:
-        return "## Training\n\nNothing is recorded about its training."
-    data = training.get("data") or {}
-    facts: dict[str, Any] = {}
-    if data:
-        facts["Training data"] = _data_name(data)
-        facts["SHA-256 of the data"] = data.get("sha256")
-    base = training.get("base_model")
-    if isinstance(base, Mapping):
-        facts["SHA-256 of the base model's files"] = base.get("sha256")
-    facts |= {words: training.get(key) for key, words in TRAINING_FACTS.items()}
-    settings = _table("### Settings", dict(_flat(training.get("arguments") or {})))
-    return _table("## Training", facts) + (f"\n\n{settings}" if settings else "")
-
-
-def _results(training: Mapping[str, Any], evaluation: Sequence[Mapping[str, Any]]) -> str:
-    if not evaluation:
-        return "## Results\n\nThis model has not been evaluated."
-    parts = ["## Results", "In brackets: bootstrap 95 % intervals."]
-    before = training.get("before")
-    for result in evaluation:
-        same = before is not None and _identity(before) == _identity(result)
-        parts.append(f"### {_cell(_data_name(result.get('data', {})))}")
-        about = f"{result['n']:,} items"
-        if result.get("data", {}).get("sha256"):
-            about += f", SHA-256 of the data `{_cell(result['data']['sha256'])}`"
-        parts.append(f"{about}; distinct texts that were cut: {result['truncated']:,}.")
-        rows = [
-            [
-                f"`{_cell(metric)}`",
-                *([_figure(before, metric)] if same and before else []),
-                _figure(result, metric),
-            ]
-            for metric in result["metrics"]
-        ]
-        head = ["Metric", *(["Base model"] if same else []), "This model"]
-        parts.append(_rows(head, rows))
-    change, metric = training.get("difference"), training.get("metric")
-    if change and metric and change.get("value") is not None:
-        interval = ""
-        if change.get("low") is not None and change.get("high") is not None:
-            interval = f" [{change['low']:+.4f}, {change['high']:+.4f}]"
-        parts.append(
-            f"This model minus the base model, `{_cell(metric)}`, paired: "
-            f"{change['value']:+.4f}{interval} ({_cell(change['verdict'])})."
-        )
-    return "\n\n".join(parts)
-
-
-def _identity(result: Mapping[str, Any]) -> Any:
-    data = result.get("data") or {}
-    return data.get("sha256") or data.get("path") or data.get("name")
-
-
-def _figure(result: Mapping[str, Any], metric: str) -> str:
-    value = result["metrics"].get(metric)
-    if value is None:
-        return "not defined"
-    low, high = result.get("intervals", {}).get(metric, (None, None))
-    return f"{value:.4f}" + ("" if low is None or high is None else f" [{low:.4f}, {high:.4f}]")
+    return table_section("## Architecture", facts)
 
 
 def _task(metric: str) -> str:
@@ -242,51 +173,3 @@ def _similarity(layout: EmbedderLayout) -> str:
     words = {"dot": "dot product", "euclidean": "Euclidean distance"}
     words |= {"manhattan": "Manhattan distance"}
     return words.get(layout.similarity or "cosine", "cosine similarity")
-
-
-def _data_name(data: Mapping[str, Any]) -> str:
-    """A data set's name; of a path only the end, for folders are nobody else's business."""
-    if data.get("name"):
-        return _line(data["name"])
-    return _line(Path(str(data["path"])).name) if data.get("path") else "unnamed data"
-
-
-def _short(name: str) -> str:
-    return Path(name).name if Path(name).is_absolute() or Path(name).exists() else name
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str | Path) and Path(value).is_absolute():
-            yield f"{prefix}{key}", Path(value).name
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _table(title: str, facts: Mapping[str, Any]) -> str:
-    rows = [[_cell(key), _cell(value)] for key, value in facts.items() if value is not None]
-    return f"{title}\n\n{_rows(['', ''], rows)}" if rows else ""
-
-
-def _rows(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _line(value: object) -> str:
-    return " ".join(str(value).split())
-
-
-def _cell(value: object) -> str:
-    """A value as one line of Markdown that cannot start anything else there."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return re.sub(r"([\\|<>\[\]*`])", r"\\\1", _line(value))
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("tenor", "torch", "transformers")}

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from tenor.errors import ConfigError
+from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_by_length
 from tenor.tokens.packed import PackedBatch
-from tenor.tokens.plan import batches_by_length
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from tenor.models.embedder import Embedder
 
 __all__ = ["EncodeOptions", "encode_all", "encode_blocks"]
-
-BLOCK = 65_536  # texts of an iterator that are sorted and encoded together
-TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
-LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +42,9 @@ def encode_all(
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Encode all texts into one array (N, D), and count the truncated ones."""
     known = len(texts) if isinstance(texts, Sequence) else None
-    blocks = [list(texts)] if known is not None else _blocks(texts)
+    parts = [list(texts)] if known is not None else cut_in_blocks(texts, BLOCK)
     vectors, truncated = [], 0
-    for part, cut in encode_blocks(model, blocks, options, total=known):
+    for part, cut in encode_blocks(model, parts, options, total=known):
         vectors.append(part)
         truncated += cut
     if not vectors:
@@ -67,17 +61,12 @@ def encode_blocks(
     total: int | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
     """Encode block after block; only one block's texts and vectors stand in memory."""
-    training, before = model.training, model.encoder.dtype
-    model.eval()
-    if options.dtype is not None:
-        model.encoder.set_dtype(options.dtype)
-    try:
-        with _bar(options.progress, total) as bar:
-            for block in blocks:
-                yield _encode_block(model, block, options, bar)
-    finally:
-        model.encoder.set_dtype(before)
-        model.train(training)
+    with (
+        evaluating(model, model.encoder, options.dtype),
+        progress_bar(options.progress, total, "encoding") as bar,
+    ):
+        for block in blocks:
+            yield _encode_block(model, block, options, bar)
 
 
 def _encode_block(
@@ -91,42 +80,23 @@ def _encode_block(
         places[row] = distinct.setdefault(text, len(distinct))
     ids = model.tokenizer(options.prompt + text for text in distinct)
     repeats = np.bincount(places, minlength=len(distinct))
-    device = model.device
-    budget = options.tokens_per_batch or TOKENS_PER_BATCH.get(device.type, 8_192)
     width = min(model.dimensions, options.truncate_dim or model.dimensions)
-    vectors = np.empty((len(distinct), width), dtype=np.float32)
-    for rows in batches_by_length(ids.lengths, budget):
-        batch = PackedBatch.of(ids, rows, filler_id=model.tokenizer.filler_id).to(device)
-        with torch.inference_mode():
-            found = model(batch, options.skip, options.normalize)[:, :width]
-            if options.normalize:
-                found = F.normalize(found, dim=1)
-        vectors[rows] = found.cpu().numpy()
-        if bar is not None:
-            bar.advance(bar.task_ids[0], int(repeats[rows].sum()))
+
+    def forward(batch: PackedBatch) -> Tensor:
+        found = model(batch, options.skip, options.normalize)[:, :width]
+        return F.normalize(found, dim=1) if options.normalize else found
+
+    vectors = run_by_length(
+        forward,
+        ids,
+        width=width,
+        device=model.device,
+        filler_id=model.tokenizer.filler_id,
+        repeats=repeats,
+        tokens_per_batch=options.tokens_per_batch,
+        bar=bar,
+    )
     if len(distinct) == len(texts):
         return vectors, ids.truncated
     truncated = 0 if ids.cut is None else int(repeats[ids.cut].sum())
     return vectors[places], truncated
-
-
-def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
-    while block := list(islice(remaining, BLOCK)):
-        yield block
-
-
-@contextmanager
-def _bar(wanted: bool | None, total: int | None) -> Iterator[Progress | None]:
-    """A progress bar on stderr, if wanted; by default for long work on a terminal."""
-    if wanted is None:
-        wanted = sys.stderr.isatty() and (total is None or total >= LONG_WORK)
-    if not wanted:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        bar.add_task("encoding", total=total)
-        yield bar

@@ -23,7 +23,7 @@ from tenor.models.precision import resolve_dtype, set_precision
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "quiet"]
 
 log = logging.getLogger("tenor")
 
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         self._plain_attention = transformer.config._attn_implementation
         self._padding_leaks = False
         self.packed = False
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             self._probe(may_pack=packed is not False)
         self._works: dict[tuple[torch.dtype, str], bool] = {}
         self.dtype = torch.float32
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
         from transformers import AutoModel
 
         try:
-            with _quiet():  # heads that an encoder leaves out are no news
+            with quiet():  # heads that an encoder leaves out are no news
                 transformer = AutoModel.from_pretrained(
                     str(folder),
                     dtype=torch.float32,
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder's configuration and weights into `folder`."""
-        with _quiet():
+        with quiet():
             self.transformer.save_pretrained(str(folder))
 
     def forward(self, batch: PackedBatch) -> Tensor:
@@ -257,7 +257,7 @@ def _close(found: Tensor, expected: Tensor) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence what `transformers` says of attention implementations and left-out heads."""
     from transformers.utils import logging as transformers_logging
 

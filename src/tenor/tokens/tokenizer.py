@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenor.errors import ModelError
+from tenor.tokens.pairs import PairTemplate, PairTokens
 from tenor.tokens.token_ids import TokenIds
 
 __all__ = ["Tokenizer"]
@@ -18,7 +19,7 @@ __all__ = ["Tokenizer"]
 _Encoded = tuple[
     np.ndarray[Any, np.dtype[np.int32]],  # ids of all texts
     np.ndarray[Any, np.dtype[np.int64]],  # tokens of each
-    np.ndarray[Any, np.dtype[np.bool_]],  # which were cut
+    np.ndarray[Any, Any],  # of each, what else is to be known: whether it was cut, its full length
 ]
 
 BLOCK = 4096  # texts tokenised at a time: bounds the Python objects that stand at once
@@ -59,33 +60,63 @@ class Tokenizer:
             ModelError: when the limit leaves no room beside the special tokens.
         """
         limit = self.max_length if max_length is None else self._checked(max_length)
-        blocks: list[np.ndarray[Any, np.dtype[np.int32]]] = []
-        lengths: list[np.ndarray[Any, np.dtype[np.int64]]] = []
-        cut: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
-        waiting, spill = 0, None
-        for block in _blocks(texts):
-            ids, counts, too_long = self._encode(block, limit)
-            blocks.append(ids)
-            lengths.append(counts)
-            cut.append(too_long)
-            waiting += ids.nbytes
-            if waiting > MAPPED_BYTES:
-                spill = spill or tempfile.TemporaryFile(prefix="tenor-tokens-")  # noqa: SIM115
-                for part in blocks:
-                    spill.write(part.tobytes())
-                blocks, waiting = [], 0
-        offsets = np.zeros(sum(map(len, lengths)) + 1, dtype=np.int64)
-        if lengths:
-            np.cumsum(np.concatenate(lengths), out=offsets[1:])
-        if spill is None:
-            flat = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int32)
-            return TokenIds(flat, offsets, cut=np.concatenate(cut) if cut else None)
-        for part in blocks:
-            spill.write(part.tobytes())
-        spill.flush()
-        mapped = np.memmap(spill, dtype=np.int32, mode="r", shape=(int(offsets[-1]),))
-        spill.close()  # the mapping keeps the file
-        return TokenIds(mapped, offsets, cut=np.concatenate(cut))
+        ids, offsets, cut = _gather(self._encode(block, limit) for block in _blocks(texts))
+        return TokenIds(ids, offsets, cut=cut)
+
+    def pairs(
+        self, left: Sequence[str], right: Sequence[str], *, max_length: int | None = None
+    ) -> TokenIds:
+        """Tokenise pairs of texts as one sequence each, special tokens included.
+
+        A pair that is too long loses tokens of its longer text first, until both are equally long.
+
+        Args:
+            left: first text of each pair.
+            right: second text of each pair.
+            max_length: another limit of tokens for this call.
+
+        Returns:
+            The ids of all pairs, with token types where the model takes them; `cut` tells which
+            pairs lost tokens.
+
+        Raises:
+            ModelError: when the limit leaves no room beside the special tokens.
+        """
+        distinct: dict[str, int] = {}
+        places = [
+            np.fromiter(
+                (distinct.setdefault(text, len(distinct)) for text in side),
+                dtype=np.int64,
+                count=len(side),
+            )
+            for side in (left, right)
+        ]
+        return self.pair_tokens(distinct, max_length=max_length)(places[0], places[1])
+
+    def pair_tokens(self, texts: Iterable[str], *, max_length: int | None = None) -> PairTokens:
+        """Tokenise texts once, to put any two of them together later.
+
+        Args:
+            texts: the texts; taken in blocks.
+            max_length: another limit of tokens a pair, special tokens included.
+
+        Raises:
+            ModelError: when the limit leaves no room beside the special tokens.
+        """
+        template = PairTemplate.of(self.tokenizer)
+        limit = self.max_length if max_length is None else max_length
+        if limit < template.special + 2:
+            raise ModelError(
+                f"a length limit of {limit} tokens leaves no room for two texts beside the "
+                f"{template.special} special tokens of a pair; raise max_seq_length."
+            )
+        special = TokenIds.of(list(template.pieces))
+        encoded = (self._encode_bare(block, limit) for block in _blocks(texts))
+        ids, offsets, lengths = _gather(
+            chain(encoded, [(special.ids, special.lengths, special.lengths)])
+        )
+        pieces = len(special)
+        return PairTokens(TokenIds(ids, offsets[:-pieces]), lengths[:-pieces], limit, template)
 
     def prompt_length(self, prompt: str) -> int:
         """How many tokens a prompt takes at the beginning of a text, special tokens included."""
@@ -125,6 +156,23 @@ class Tokenizer:
         flat = (token for row in rows for token in row)
         return np.fromiter(flat, dtype=np.int32, count=int(counts.sum())), counts, cut
 
+    def _encode_bare(self, texts: Sequence[str], limit: int) -> _Encoded:
+        """Without special tokens; no more than `limit` of each, and how many there would be."""
+        if self.lower_case:
+            texts = [text.lower() for text in texts]
+        if self.tokenizer.is_fast:
+            backend = self.tokenizer.backend_tokenizer
+            backend.no_truncation()
+            backend.no_padding()
+            encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            pieces = [encoding.ids for encoding in encodings]
+        else:
+            pieces = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+        kept = slice(-limit, None) if self.tokenizer.truncation_side == "left" else slice(limit)
+        ids = TokenIds.of([piece[kept] for piece in pieces])
+        return ids.ids, ids.lengths, lengths
+
     def _encode_slowly(self, texts: Sequence[str], limit: int) -> _Encoded:
         tokenizer = self.tokenizer
         room = limit - tokenizer.num_special_tokens_to_add(pair=False)
@@ -140,3 +188,34 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     remaining = iter(texts)
     while block := list(islice(remaining, BLOCK)):
         yield block
+
+
+def _gather(encoded: Iterable[_Encoded]) -> tuple[Any, np.ndarray[Any, Any], Any]:
+    """Ids, memory-mapped when they are large, offsets, and the third part of all blocks."""
+    blocks: list[np.ndarray[Any, np.dtype[np.int32]]] = []
+    lengths: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    facts: list[np.ndarray[Any, Any]] = []
+    waiting, spill = 0, None
+    for ids, counts, about in encoded:
+        blocks.append(ids)
+        lengths.append(counts)
+        facts.append(about)
+        waiting += ids.nbytes
+        if waiting > MAPPED_BYTES:
+            spill = spill or tempfile.TemporaryFile(prefix="tenor-tokens-")  # noqa: SIM115
+            for part in blocks:
+                spill.write(part.tobytes())
+            blocks, waiting = [], 0
+    offsets = np.zeros(sum(map(len, lengths)) + 1, dtype=np.int64)
+    if lengths:
+        np.cumsum(np.concatenate(lengths), out=offsets[1:])
+    joined = np.concatenate(facts) if facts else None
+    if spill is None:
+        flat = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int32)
+        return flat, offsets, joined
+    for part in blocks:
+        spill.write(part.tobytes())
+    spill.flush()
+    mapped = np.memmap(spill, dtype=np.int32, mode="r", shape=(int(offsets[-1]),))
+    spill.close()  # the mapping keeps the file
+    return mapped, offsets, joined

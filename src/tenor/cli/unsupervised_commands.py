@@ -1,0 +1,31 @@
+"""The commands that learn from raw text alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tenor.recipes.mlm import MlmConfig
+from tenor.recipes.tsdae import TsdaeConfig
+
+__all__ = ["mlm", "tsdae"]
+
+Config = Annotated[
+    Path | None, Parameter(help="TOML file with any of these settings; flags go before it.")
+]
+
+
+def tsdae(settings: Annotated[TsdaeConfig, Parameter(name="*")], *, config: Config = None) -> None:
+    """Make an embedder of a plain encoder and raw text, by rebuilding damaged texts (TSDAE)."""
+    from tenor.recipes.tsdae import train_tsdae
+
+    train_tsdae(settings)
+
+
+def mlm(settings: Annotated[MlmConfig, Parameter(name="*")], *, config: Config = None) -> None:
+    """Make an encoder of a domain's raw text, by predicting masked tokens."""
+    from tenor.recipes.mlm import train_mlm
+
+    train_mlm(settings)

@@ -1,0 +1,107 @@
+"""Running a model over many texts: sorted by length, in batches of so many tokens, with a bar.
+
+Shape legend: U distinct texts (or pairs), W width of the model's output.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from tenor.tokens.packed import PackedBatch
+from tenor.tokens.plan import batches_by_length
+from tenor.tokens.token_ids import TokenIds
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["BLOCK", "cut_in_blocks", "evaluating", "progress_bar", "run_by_length"]
+
+BLOCK = 65_536  # texts of an iterator that are sorted and run together
+TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
+LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
+
+Item = TypeVar("Item")
+
+
+def run_by_length(
+    forward: Callable[[PackedBatch], Tensor],
+    ids: TokenIds,
+    *,
+    width: int,
+    device: torch.device,
+    filler_id: int,
+    repeats: npt.NDArray[np.int64],
+    tokens_per_batch: int | None = None,
+    bar: Progress | None = None,
+) -> npt.NDArray[np.float32]:
+    """Run a model over tokenised texts, without gradients.
+
+    Args:
+        forward: from a packed batch to (N, W).
+        ids: the U texts.
+        width: W.
+        device: where the model is.
+        filler_id: token to fill a row of tokens up with.
+        repeats: (U,) how often each text stands in what the bar counts.
+        tokens_per_batch: tokens run at a time; chosen for the device by default.
+        bar: advanced batch by batch.
+
+    Returns:
+        (U, W) float32, in the order of the texts.
+    """
+    budget = tokens_per_batch or TOKENS_PER_BATCH.get(device.type, 8_192)
+    found = np.empty((len(ids), width), dtype=np.float32)
+    for rows in batches_by_length(ids.lengths, budget):
+        batch = PackedBatch.of(ids, rows, filler_id=filler_id).to(device)
+        with torch.inference_mode():
+            found[rows] = forward(batch).cpu().numpy()
+        if bar is not None:
+            bar.advance(bar.task_ids[0], int(repeats[rows].sum()))
+    return found
+
+
+def cut_in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut an iterable into lists of at most `size` items."""
+    remaining = iter(items)
+    while block := list(islice(remaining, size)):
+        yield block
+
+
+@contextmanager
+def evaluating(model: nn.Module, encoder: Any, dtype: torch.dtype | None = None) -> Iterator[None]:
+    """The model in evaluation mode, its encoder in another dtype where one is given."""
+    training, before = model.training, encoder.dtype
+    model.eval()
+    if dtype is not None:
+        encoder.set_dtype(dtype)
+    try:
+        yield
+    finally:
+        if dtype is not None:
+            encoder.set_dtype(before)
+        model.train(training)
+
+
+@contextmanager
+def progress_bar(wanted: bool | None, total: int | None, doing: str) -> Iterator[Progress | None]:
+    """A progress bar on stderr, if wanted; by default for long work on a terminal."""
+    if wanted is None:
+        wanted = sys.stderr.isatty() and (total is None or total >= LONG_WORK)
+    if not wanted:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(doing, total=total)
+        yield bar

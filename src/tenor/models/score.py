@@ -1,0 +1,83 @@
+"""Bulk scoring: distinct pairs once, sorted by length, in batches of so many tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tenor.errors import ConfigError
+from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_by_length
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from tenor.models.cross_encoder import CrossEncoder
+
+__all__ = ["score_all"]
+
+
+def score_all(
+    model: CrossEncoder,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    tokens_per_batch: int | None = None,
+    progress: bool | None = None,
+) -> tuple[npt.NDArray[np.float32], int]:
+    """The logits of all pairs in one array (N, C), and how many pairs were cut.
+
+    Pairs are taken block by block; what stands in memory beside the logits is one block's.
+
+    Raises:
+        ConfigError: for something that is no pair of strings.
+    """
+    total = len(pairs) if isinstance(pairs, Sized) else None
+    parts = [np.zeros((0, model.classes), dtype=np.float32)]
+    truncated = done = 0
+    with evaluating(model, model.encoder), progress_bar(progress, total, "scoring") as bar:
+        for block in cut_in_blocks(pairs, BLOCK):
+            logits, cut = _score_block(model, block, done, tokens_per_batch, bar)
+            parts.append(logits)
+            truncated += cut
+            done += len(block)
+    return np.concatenate(parts), truncated
+
+
+def _score_block(
+    model: CrossEncoder,
+    pairs: Sequence[Any],
+    first: int,
+    tokens_per_batch: int | None,
+    bar: Progress | None,
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Logits of some pairs, the first of which is number `first` of all."""
+    distinct: dict[tuple[str, str], int] = {}
+    places = np.empty(len(pairs), dtype=np.int64)
+    for row, pair in enumerate(pairs):
+        if not _is_pair(pair):
+            raise ConfigError(f"pairs[{first + row}]", pair, "a pair of strings")
+        places[row] = distinct.setdefault((pair[0], pair[1]), len(distinct))
+    ids = model.tokenizer.pairs([left for left, _ in distinct], [right for _, right in distinct])
+    repeats = np.bincount(places, minlength=len(distinct))
+    logits = run_by_length(
+        model,
+        ids,
+        width=model.classes,
+        device=model.device,
+        filler_id=model.tokenizer.filler_id,
+        repeats=repeats,
+        tokens_per_batch=tokens_per_batch,
+        bar=bar,
+    )
+    return logits[places], 0 if ids.cut is None else int(repeats[ids.cut].sum())
+
+
+def _is_pair(pair: Any) -> bool:
+    return (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], str)
+    )
