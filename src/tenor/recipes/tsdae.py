@@ -1,0 +1,272 @@
+"""TSDAE: from raw text to an embedder, without a label.
+
+Wang et al. 2021, https://arxiv.org/abs/2104.06979: words of a text are deleted, the encoder makes
+one vector of the rest, and a decoder must rebuild the whole text from this vector alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tenor.errors import DataError
+from tenor.recipes.mlm import (
+    Corpus,
+    check_corpus_settings,
+    likelihood,
+    read_corpus,
+    split_corpus,
+    tell_perplexity,
+)
+from tenor.training.arguments import TrainingArguments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenor.evaluation.result import EvaluationResult
+    from tenor.models.masked_lm import LanguageHead
+    from tenor.tokens.token_ids import TokenIds
+    from tenor.training.denoising import Denoising, DenoisingAutoEncoder
+
+__all__ = ["TsdaeConfig", "train_tsdae"]
+
+log = logging.getLogger("tenor")
+
+EVALUATION_TOKENS = 4_096  # a batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TsdaeConfig(TrainingArguments):
+    """Settings of TSDAE, beside those of the training loop; the defaults are the paper's.
+
+    Attributes:
+        train: file (csv, tsv, jsonl, parquet, txt, also .gz) or hub data set with raw text, best
+            single sentences or short passages.
+        out: folder of the run: config.toml, log.jsonl, result.json, model/, checkpoints/.
+        column: of the file, that holds the text.
+        validation: file of held-out text, for the reconstruction loss.
+        hold_out: share of the training texts to hold out instead; by default 5 %, at most 2,000
+            texts; 0 for none.
+        evaluate: file of pairs, or folder with corpus, queries, qrels, to measure the embedder on;
+            its figure then decides which weights are kept.
+        columns: role = column of that file, where columns are not named as usual.
+        model: encoder to start from: a name, folder or hub id. A plain encoder, or one that
+            `tenor train mlm` made; TSDAE does harm to a trained embedder.
+        tie: share embeddings and layers between encoder and decoder, as the paper does: half the
+            memory, and the better embedder there.
+        noise: delete, mask, replace or swap words.
+        noise_ratio: share of the words.
+        level: word, or token.
+        pooling: cls, mean, max, mean_sqrt_len, last or weighted_mean. By default cls for a plain
+            encoder, which the paper found best as the vector to decode from; an embedder keeps its
+            own.
+        on_bad_row: error, or skip to drop rows that cannot be read and count them.
+        max_seq_length: tokens of a text that count; the model's own limit by default.
+        device: auto, cpu, cuda or mps.
+        resume: go on with the run in `out`.
+    """
+
+    train: str
+    out: str
+    column: str = "text"
+    validation: str | None = None
+    hold_out: float | None = None
+    evaluate: str | None = None
+    columns: dict[str, str] | None = None
+    model: str = "all-MiniLM-L6-v2"
+    tie: bool = True
+    noise: str = "delete"
+    noise_ratio: float = 0.6
+    level: str = "word"
+    pooling: str | None = None
+    on_bad_row: str = "error"
+    max_seq_length: int | None = None
+    device: str = "auto"
+    resume: bool = False
+    batch_size: int = 8
+    learning_rate: float = 3e-5
+    schedule: str = "constant"
+    warmup: float = 0.0
+
+    def __post_init__(self) -> None:
+        from tenor.data.noise import Noise
+
+        super().__post_init__()
+        check_corpus_settings(self)
+        Noise(kind=self.noise, ratio=self.noise_ratio, level=self.level)
+
+
+def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
+    """Train an embedder on raw text, and measure it before and after.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        What result.json holds; `tied` says what encoder and decoder shared.
+
+    Raises:
+        TenorError: for settings, data or a model that cannot be used; nothing is lost.
+    """
+    import torch
+    from torch import nn
+
+    from tenor.data.noise import Noise
+    from tenor.formats.locate import locate
+    from tenor.models.decoder import Decoder
+    from tenor.models.embedder import Embedder
+    from tenor.models.loading import best_device
+    from tenor.recipes.embedder_fit import EmbedderFit
+    from tenor.recipes.fit import Source, tell
+    from tenor.training.batch import TrainingData
+    from tenor.training.denoising import Denoising, DenoisingAutoEncoder, vocabulary_facts
+
+    start = time.perf_counter()
+    fit = EmbedderFit(config, config.out, resume=config.resume)
+    if fit.finished is not None:
+        tell(f"{config.out} is done already; nothing to resume.")
+        return fit.finished
+    corpus = read_corpus(config.train, config.column, config.on_bad_row)
+    tell(corpus.describe())
+    texts, held = split_corpus(corpus, config)
+    folder = locate(config.model)
+    trained = is_trained_embedder(folder)
+    if trained:
+        log.warning(
+            "warning: %s is an embedder that was trained for similarity. TSDAE optimises "
+            "reconstruction, not similarity, and usually undoes some of that training; it is meant "
+            "for a plain encoder, before supervised training. Going on as asked: compare before "
+            "and after with --evaluate.",
+            config.model,
+        )
+    embedder = Embedder.load(
+        config.model,
+        device=best_device() if config.device == "auto" else config.device,
+        dtype=config.dtype,
+        max_seq_length=config.max_seq_length,
+        pooling=config.pooling or (None if trained else "cls"),
+    )
+    torch.manual_seed(config.seed)  # of layers that are new
+    decoder = Decoder.of(
+        embedder.encoder, embedder.dimensions, tie=config.tie, head=_stored_head(folder)
+    )
+    tell(
+        f"decoder of {len(decoder.layers)} layers; shared with the encoder: {decoder.tied}; "
+        f"{config.noise} {config.noise_ratio:.0%} of the {config.level}s; pooling "
+        f"{', '.join(embedder.pooling.modes)}"
+    )
+    model = DenoisingAutoEncoder(embedder, decoder)
+    noise = Noise(kind=config.noise, ratio=config.noise_ratio, level=config.level)
+    step = Denoising(noise, vocabulary_facts(embedder.tokenizer))
+    data = TrainingData.of({"text": texts}, None, embedder.tokenizer)
+    rows = _long_enough(data.ids)
+    if not len(rows):
+        raise DataError("no text has two tokens: there is nothing to rebuild.", path=corpus.path)
+    data = replace(data, columns={"text": rows})
+    loss = (
+        None
+        if not held
+        else reconstruction(
+            embedder.tokenizer(held), step, embedder.tokenizer.filler_id, corpus, config.seed
+        )
+    )
+    result = fit.train(
+        model,
+        nn.Identity(),
+        data,
+        loss="denoising (TSDAE)",
+        source=Source(len(texts), corpus.skipped, corpus.path, corpus.sha256),
+        evaluation=_evaluation(fit, config, texts, loss),
+        arguments=config,
+        card=lambda result: fit.card_of(embedder, {**result, "tied": decoder.tied}),
+        step=step,
+        start=start,
+    )
+    tell_perplexity(result)
+    return result
+
+
+def is_trained_embedder(folder: Path) -> bool:
+    """Whether a folder is an embedder's, whose training for similarity TSDAE would undo."""
+    return (folder / "modules.json").is_file() or (folder / "1_Pooling").is_dir()
+
+
+def reconstruction(
+    ids: TokenIds, step: Denoising, filler_id: int, corpus: Corpus, seed: int
+) -> Callable[[DenoisingAutoEncoder], EvaluationResult]:
+    """How well a model rebuilds held-out texts, damaged in the same way every time."""
+    import numpy as np
+
+    from tenor.tokens.plan import batches_by_length
+    from tenor.training.denoising import DenoisingBatch
+
+    def measure(model: DenoisingAutoEncoder) -> EvaluationResult:
+        start = time.perf_counter()
+        sums, counts = np.zeros(len(ids)), (ids.lengths - 1).astype(float)
+        usable = _long_enough(ids)
+        for number, part in enumerate(batches_by_length(ids.lengths[usable], EVALUATION_TOKENS)):
+            rows = usable[part]
+            batch = DenoisingBatch.of(
+                ids, rows, step.noise, step.facts, seed + number, filler_id=filler_id
+            )
+            text = np.repeat(np.arange(len(rows)), ids.lengths[rows] - 1)
+            losses = model.losses(batch).cpu().numpy()[: len(text)]
+            sums[rows] = np.bincount(text, losses, minlength=len(rows))
+        seconds = time.perf_counter() - start
+        return likelihood(sums[usable], counts[usable], corpus.path, seconds)
+
+    return measure
+
+
+def _evaluation(
+    fit: Any,
+    config: TsdaeConfig,
+    texts: list[str],
+    loss: Callable[[DenoisingAutoEncoder], EvaluationResult] | None,
+) -> Any:
+    """The embedder's figure where there is data for it, the reconstruction's, or both."""
+    from tenor.recipes.fit import Evaluation, tell
+
+    if config.evaluate is None:
+        if loss is None:
+            tell("nothing will be measured (give --evaluate, --validation or --hold-out)")
+            return None
+        return Evaluation(loss, "log_likelihood")
+    found = fit.evaluation_of(config.evaluate, texts)
+
+    def measure(model: DenoisingAutoEncoder) -> EvaluationResult:
+        result: EvaluationResult = found.measure(model.embedder)
+        if loss is None:
+            return result
+        rebuilt = loss(model)
+        return replace(
+            result,
+            metrics={**result.metrics, **rebuilt.metrics},
+            intervals={**result.intervals, **rebuilt.intervals},
+            seconds=result.seconds + rebuilt.seconds,
+            per_item={**result.per_item, **rebuilt.per_item},
+            notes={**result.notes, "held_out_texts": rebuilt.n},
+        )
+
+    return Evaluation(measure, found.metric, found.overlap)
+
+
+def _stored_head(folder: Path) -> LanguageHead | None:
+    """The language modelling head that a masked language model brings for the decoder."""
+    from tenor.formats.json_files import read_object
+    from tenor.models.masked_lm import MaskedLM
+
+    kinds = read_object(folder / "config.json", optional=True).get("architectures") or []
+    if not any(kind.endswith(("ForMaskedLM", "ForPreTraining")) for kind in kinds):
+        return None
+    return MaskedLM.load(folder, device="cpu", dtype="fp32").head
+
+
+def _long_enough(ids: TokenIds) -> Any:
+    """The texts of two tokens or more: of a single one nothing is left to predict."""
+    import numpy as np
+
+    return np.flatnonzero(ids.lengths >= 2)

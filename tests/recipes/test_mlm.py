@@ -1,0 +1,136 @@
+"""Masked language modelling as a user runs it."""
+
+import numpy as np
+import pytest
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from tenor.errors import ConfigError
+from tenor.models.embedder import Embedder
+from tenor.recipes.mlm import MlmConfig, likelihood, read_corpus, split_corpus, train_mlm
+from tiny import random_texts, tiny_model
+
+TEXTS = random_texts(80, words=(3, 40))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(TEXTS) + "\n")
+    return str(path)
+
+
+def config(tmp_path, corpus, **options):
+    settings = {
+        "train": corpus,
+        "out": str(tmp_path / "run"),
+        "epochs": 4,
+        "batch_size": 8,
+        "learning_rate": 3e-3,
+        "device": "cpu",
+        "dtype": "fp32",
+        "hold_out": 0.2,
+    }
+    return MlmConfig(**{**settings, **options})
+
+
+SCRATCH = {"from_scratch": True, "layers": 2, "hidden": 32, "heads": 4, "vocab_size": 300}
+
+
+def test_from_scratch_gives_a_model_that_transformers_reads(tmp_path, corpus, caplog):
+    with caplog.at_level("INFO", "tenor"):
+        result = train_mlm(config(tmp_path, corpus, **SCRATCH, max_seq_length=16))
+    before, after = (result[when]["metrics"]["perplexity"] for when in ("before", "after"))
+    assert after < 0.7 * before
+    assert result["difference"]["verdict"] == "better"
+    assert "perplexity of held-out text" in caplog.text
+    assert result["truncated"] == 0
+    assert result["distinct_blocks"] > result["rows"], "long documents make several blocks"
+    folder = tmp_path / "run" / "model"
+    assert AutoModelForMaskedLM.from_pretrained(folder).config.hidden_size == 32
+    tokens = AutoTokenizer.from_pretrained(folder).tokenize("the cat sleeps near the river")
+    assert "[UNK]" not in tokens
+    assert Embedder.load(folder, device="cpu").encode(TEXTS[:2]).shape == (2, 32)
+    assert "trained from scratch" in (folder / "README.md").read_text()
+
+
+def test_goes_on_from_an_embedders_encoder_with_whole_words(tmp_path, corpus):
+    model = tiny_model(tmp_path / "embedder")
+    result = train_mlm(config(tmp_path, corpus, model=model, whole_words=True))
+    assert result["after"]["metrics"]["perplexity"] < result["before"]["metrics"]["perplexity"]
+    assert result["loss"].endswith("whole words")
+    again = train_mlm(
+        config(tmp_path, corpus, model=str(tmp_path / "run" / "model"), out=str(tmp_path / "more"),
+               epochs=1)
+    )  # fmt: skip
+    # The head came along: it starts where the first run ended.
+    first = result["after"]["metrics"]["perplexity"]
+    assert again["before"]["metrics"]["perplexity"] == pytest.approx(first, rel=0.5)
+
+
+def test_a_resumed_run_ends_in_the_same_weights(tmp_path, corpus, monkeypatch):
+    from tenor.training.trainer import Trainer
+
+    options = {**SCRATCH, "save_every": 4, "epochs": 2}
+    train_mlm(config(tmp_path, corpus, **options, out=str(tmp_path / "whole")))
+    step = Trainer.training_step
+
+    def dies(self, *args, **options):
+        if self.state.global_step == 6:
+            raise RuntimeError("killed")
+        return step(self, *args, **options)
+
+    options["out"] = str(tmp_path / "killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "training_step", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            train_mlm(config(tmp_path, corpus, **options))
+    train_mlm(config(tmp_path, corpus, **options, resume=True))
+    weights = [
+        (tmp_path / name / "model" / "model.safetensors").read_bytes()
+        for name in ("whole", "killed")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_holds_out_a_few_texts_by_default_and_none_when_asked(tmp_path, corpus):
+    read = read_corpus(corpus)
+    for hold_out, count in ((None, round(0.05 * len(read.texts))), (0.0, 0), (0.25, None)):
+        kept, held = split_corpus(read, config(tmp_path, corpus, hold_out=hold_out))
+        assert not set(kept) & set(held)
+        assert len(kept) + len(held) == len(read.texts)
+        if count is not None:
+            assert len(held) == count
+
+
+def test_texts_of_the_validation_file_are_not_trained_on(tmp_path, corpus):
+    other = tmp_path / "held.txt"
+    other.write_text("\n".join([*TEXTS[:5], "new text"]) + "\n")
+    settings = config(tmp_path, corpus, hold_out=None, validation=str(other))
+    kept, held = split_corpus(read_corpus(corpus), settings)
+    assert not set(kept) & set(held)
+    assert "new text" in held
+
+
+def test_perplexity_is_of_tokens_not_of_texts():
+    losses, tokens = np.array([1.0, 30.0]), np.array([1.0, 10.0])
+    result = likelihood(losses, tokens, "x", 0.0)
+    assert result.metrics["perplexity"] == pytest.approx(np.exp(31 / 11))
+    assert result.per_item["log_likelihood"].mean() == pytest.approx(-31 / 11)
+    low, high = result.intervals["perplexity"]
+    assert low == pytest.approx(np.e)
+    assert high == pytest.approx(np.exp(3))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"mask_share": 0.0}, "mask_share"),
+        ({"heads": 5}, "heads"),
+        ({"layers": 0}, "layers"),
+        ({"vocab_size": 10}, "vocab_size"),
+        ({"chunk_tokens": 100}, "chunk_tokens"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(wrong, field):
+    with pytest.raises(ConfigError, match=f"^{field} ="):
+        MlmConfig(**{"train": "x.txt", "out": "run", **wrong})
