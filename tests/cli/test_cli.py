@@ -264,6 +264,9 @@ def test_a_flag_goes_before_the_config_file_and_that_before_the_default(model, t
     code, _, err = run(*resume, "--seed", "8")
     assert code == 2
     assert "seed = 8" in err
+    code, _, err = run("train", "contrastive", *config, "--out", out)
+    assert code == 2
+    assert "already holds a run" in err
 
 
 def test_wrong_use_ends_in_2(model, pairs, scored, tmp_path, run):
