@@ -73,6 +73,7 @@ def test_with_text_it_comes_near_the_teacher_and_says_what_was_lost(config, teac
     assert result["difference"]["low"] <= result["difference"]["value"]
     assert result["texts_per_second"]["model"] > 0 < result["texts_per_second"]["teacher"]
     assert result == json.loads(Path(config.out, "result.json").read_text())
+    assert f"against {config.model}" in caplog.text
     assert "times as many" in caplog.text and "occurs in the training data" in caplog.text
 
     # On new texts, what is near to the teacher is near to the student.

@@ -6,7 +6,7 @@ Nothing heavy is imported here before a command runs: `tenor --help` must be qui
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -132,6 +132,9 @@ def encode(
     truncate_dim: int | None = None,
     tokens_per_batch: int | None = None,
     dtype: str = "auto",
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    workers: int | None = None,
 ) -> None:
     """Write the embedding of every text of a file, in flat memory.
 
@@ -145,19 +148,29 @@ def encode(
         truncate_dim: keep only so many leading dimensions.
         tokens_per_batch: tokens encoded at a time.
         dtype: auto, bf16 or fp32.
+        engine: local, or ray for Ray Data on this machine or a cluster (extra ray).
+        address: of a running Ray cluster, with engine ray; this machine alone by default.
+        workers: with engine ray, how many hold the model; one for each GPU or CPU by default.
     """
-    from tenor.recipes.encode import encode_file
+    from tenor.errors import ConfigError
+    from tenor.recipes.encode import encode_file, encode_file_on_ray
 
-    encode_file(
-        _load(model, dtype),
-        file,
-        out,
-        column=column,
-        prompt=prompt,
-        normalize=normalize,
-        truncate_dim=truncate_dim,
-        tokens_per_batch=tokens_per_batch,
-    )
+    options: dict[str, Any] = {
+        "column": column,
+        "prompt": prompt,
+        "normalize": normalize,
+        "truncate_dim": truncate_dim,
+        "tokens_per_batch": tokens_per_batch,
+    }
+    if engine == "ray":
+        encode_file_on_ray(
+            model, file, out, address=address, workers=workers, dtype=dtype, **options
+        )
+        return
+    for field, value in (("address", address), ("workers", workers)):
+        if value is not None:
+            raise ConfigError(field, value, "left out without --engine ray")
+    encode_file(_load(model, dtype), file, out, **options)
 
 
 def demo(

@@ -174,6 +174,12 @@ def save_static(
         "dtype": "float32",
         "seconds": time.perf_counter() - start,
     }
+    change = result["difference"]
+    if change:
+        tell(
+            f"{held_out.metric} {change['value']:+.4f} [{change['low']:+.4f}, "
+            f"{change['high']:+.4f}] against {base[0]} ({change['verdict']})"
+        )
     if result["overlap"]:
         tell(result["overlap"])
     card = model_card(
