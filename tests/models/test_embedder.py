@@ -256,11 +256,13 @@ def test_similarity_is_that_of_sentence_transformers(name, tmp_path):
     np.testing.assert_allclose(model.similarity(left[0], right), found[:1], atol=1e-5)
 
 
-def test_a_static_model_is_no_transformer_embedder(tmp_path):
+def test_a_static_folder_of_sentence_transformers_loads_with_its_vectors(tmp_path):
     static = modules.StaticEmbedding(tiny_hf_tokenizer(), embedding_dim=8)
-    SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path))
-    with pytest.raises(ModelError, match="static"):
-        load(tmp_path)
+    theirs = SentenceTransformer(modules=[static], device="cpu")
+    theirs.save(str(tmp_path))
+    texts = ["the cat sat", "on a mat"]
+    ours = Embedder.load(tmp_path, device="cpu").encode(texts)
+    np.testing.assert_allclose(ours, theirs.encode(texts), atol=1e-6)
 
 
 def test_what_the_folder_says_is_what_old_readers_know(tmp_path):

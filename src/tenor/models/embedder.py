@@ -115,6 +115,13 @@ class Embedder(nn.Module):
         """
         folder = locate(name, revision=revision)
         layout = read_layout(folder)
+        if layout.kind == "static":
+            from tenor.models.static import StaticEmbedder
+
+            return StaticEmbedder.load(
+                name, device=device, dtype=dtype, revision=revision, max_seq_length=max_seq_length,
+                truncate_dim=truncate_dim, pooling=pooling,
+            )  # fmt: skip
         if layout.kind != "transformer":
             raise ModelError(f"{folder} holds a {layout.kind} model, not a transformer embedder.")
         encoder = Encoder.load(layout.transformer)
