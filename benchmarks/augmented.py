@@ -104,7 +104,7 @@ def all_labels(config: Any, path: str, updates: int) -> str:
     train_contrastive(
         ContrastiveConfig(
             **settings, train=path, validation=config.validation, out=out, model=MODEL,
-            loss="cosent" if config.loss == "auto" else config.loss,
+            loss="cosine" if config.loss == "auto" else config.loss,
         )
     )  # fmt: skip
     return out + "/model"
@@ -238,8 +238,8 @@ def _brief(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "stsb": {"batch_size": 32},
-    "twitter": {"batch_size": 32},
+    "stsb": {"batch_size": 32, "max_pairs": 12_000},
+    "twitter": {"batch_size": 32, "max_pairs": 12_000},
 }
 
 

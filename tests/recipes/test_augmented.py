@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tenor.data.overlap import normalise
 from tenor.errors import ConfigError, DataError, TrainingError
@@ -57,6 +58,7 @@ def config(model, tmp_path):
         learning_rate=1e-3,
         labeller_epochs=1,
         warm_up_pairs=16,
+        random_share=0.0,
         dtype="fp32",
         device="cpu",
     )
@@ -261,7 +263,8 @@ def test_killed_while_labelling_and_resumed_it_ends_in_the_same_bytes(
 
     def start(**changes):
         settings = json.dumps({**asdict(config), **changes})
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        # As many threads as this process has: their number decides the order of sums.
+        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
         return subprocess.Popen(
             [sys.executable, "-c", SCRIPT, settings], env=environment, stderr=subprocess.PIPE
         )

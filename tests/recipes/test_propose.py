@@ -77,6 +77,16 @@ def test_max_pairs_draws_from_all(retriever):
     assert found.left.max() > len(POOL) // 3  # not the first ones only
 
 
+def test_random_pairs_join_those_that_search_finds(retriever):
+    options = {"retriever": lambda: retriever, "known": NOTHING}
+    alone, _ = propose(POOL, "semantic", 3, **options)
+    mixed, notes = propose(POOL, "semantic", 3, random_share=0.25, **options)
+    assert set(alone.codes) < set(mixed.codes)
+    assert len(mixed) == len(set(mixed.codes)) == notes["candidates"]
+    drawn = notes["random"] + notes["semantic+random"]
+    assert drawn / (len(alone) + drawn) == pytest.approx(0.25, abs=0.02)
+
+
 def test_lexical_candidates_share_a_word():
     pytest.importorskip("bm25s")
     found, notes = propose(POOL, "bm25", 2, retriever=never, known=NOTHING)

@@ -38,6 +38,8 @@ class AugmentedConfig(TrainingArguments):
         strategy: where candidate pairs come from: semantic, bm25, both or random.
         top_k: neighbours of each text of the pool that make a pair with it; of random pairs, how
             many there are for each text.
+        random_share: share of the candidates that are random pairs, beside those found by search:
+            pairs with nothing in common, which search never finds.
         retriever: bi-encoder of the semantic search: a name, a folder, or gold for one that is
             trained on the gold pairs first; the model that training starts from by default.
         max_pairs: label at most so many pairs, drawn at random; 0 for all.
@@ -74,6 +76,7 @@ class AugmentedConfig(TrainingArguments):
     on_bad_row: str = "error"
     strategy: str = "semantic"
     top_k: int = 5
+    random_share: float = 0.33
     retriever: str | None = None
     max_pairs: int = 0
     resample: str = "none"
@@ -81,8 +84,8 @@ class AugmentedConfig(TrainingArguments):
     labeller_model: str | None = None
     warm_up_pairs: int = 10_000
     labeller_epochs: int = 4
-    labeller_batch_size: int = 16
-    labeller_learning_rate: float = 5e-5
+    labeller_batch_size: int = 32
+    labeller_learning_rate: float = 1e-4
     loss: str = "auto"
     max_seq_length: int | None = None
     pooling: str | None = None
@@ -110,6 +113,8 @@ class AugmentedConfig(TrainingArguments):
                 raise ConfigError(name, getattr(self, name), f"one of {', '.join(choices)}")
         if not 0 < self.hold_out < 1:
             raise ConfigError("hold_out", self.hold_out, "a share between 0 and 1")
+        if not 0 <= self.random_share < 1:
+            raise ConfigError("random_share", self.random_share, "a share from 0 up to 1")
         for name in ("top_k", "labeller_epochs", "labeller_batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(name, getattr(self, name), "at least 1")

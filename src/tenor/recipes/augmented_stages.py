@@ -36,7 +36,7 @@ __all__ = [
 
 GOLD_ONLY, GOLD_SILVER = "gold-only", "gold-silver"
 DEFAULT_LOSS = "cosine"
-WARM_UP_RATE = 5e-5
+WARM_UP_RATE = 2e-4
 EVALUATIONS = 8  # during each bi-encoder's training, unless asked otherwise
 
 
@@ -101,6 +101,7 @@ def candidate_pairs(config: AugmentedConfig, data: AugmentedData, run: Run) -> d
             config.top_k,
             retriever=partial(_retriever, config, data, run),
             known=labelled_pair_codes(data.pool, held),
+            random_share=config.random_share,
             max_pairs=config.max_pairs,
             seed=config.seed,
         )

@@ -26,6 +26,7 @@ def propose(
     *,
     retriever: Callable[[], Embedder],
     known: np.ndarray,
+    random_share: float = 0.0,
     max_pairs: int = 0,
     seed: int = 0,
 ) -> tuple[CandidatePairs, dict[str, int]]:
@@ -38,6 +39,8 @@ def propose(
         top_k: neighbours of each text that make a pair with it.
         retriever: loads the bi-encoder; called where one is needed.
         known: codes of pairs that must not be proposed (`labelled_pair_codes`).
+        random_share: share of the candidates that are random pairs, beside those found by search,
+            which all have something in common.
         max_pairs: draw at most so many at random; 0 for all.
         seed: of the random choices.
 
@@ -58,6 +61,9 @@ def propose(
     if found is None:
         # Those that must not be proposed are drawn too, and left out after.
         found = random_pairs(len(pool), top_k * len(pool) + len(known), generator)
+    elif random_share:
+        count = round(len(found) * random_share / (1 - random_share))
+        found = found.joined(random_pairs(len(pool), count, generator))
     fresh = found.without(known)
     notes = {"found": len(found), "already_labelled": len(found) - len(fresh)}
     if strategy == "random":
