@@ -52,6 +52,8 @@ class AugmentedConfig(TrainingArguments):
         labeller_epochs: passes of the cross-encoder over the gold pairs.
         labeller_batch_size: gold pairs a step of the cross-encoder.
         labeller_learning_rate: of the cross-encoder.
+        gold_share: least share of gold among the rows of gold + silver training; gold pairs are
+            repeated until they reach it. 0 for each once.
         loss: auto, cosine, cosent, mnr; with gold labels 0 and 1 also contrastive and
             online-contrastive, which take silver pairs from 0.5 as the same.
         max_seq_length: tokens of a text that count; the model's own limit by default.
@@ -86,6 +88,7 @@ class AugmentedConfig(TrainingArguments):
     labeller_epochs: int = 4
     labeller_batch_size: int = 32
     labeller_learning_rate: float = 1e-4
+    gold_share: float = 0.4
     loss: str = "auto"
     max_seq_length: int | None = None
     pooling: str | None = None
@@ -113,8 +116,9 @@ class AugmentedConfig(TrainingArguments):
                 raise ConfigError(name, getattr(self, name), f"one of {', '.join(choices)}")
         if not 0 < self.hold_out < 1:
             raise ConfigError("hold_out", self.hold_out, "a share between 0 and 1")
-        if not 0 <= self.random_share < 1:
-            raise ConfigError("random_share", self.random_share, "a share from 0 up to 1")
+        for name in ("random_share", "gold_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(name, getattr(self, name), "a share from 0 up to 1")
         for name in ("top_k", "labeller_epochs", "labeller_batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(name, getattr(self, name), "at least 1")
@@ -168,7 +172,7 @@ def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
     candidates = stages.candidate_pairs(config, data, run)
     labeller = stages.cross_encoder(config, data, run)
     silver, silver_notes = silver_pairs(config, data, run, labeller)
-    rows = stages.training_rows(config, data.gold_and(silver))
+    rows = stages.training_rows(config, data.gold_and(silver, config.gold_share))
     repeated = stages.training_rows(config, data.gold, len(rows))  # as many updates
     gold_only = stages.bi_encoder(config, data, run, stages.GOLD_ONLY, repeated)
     both = stages.bi_encoder(config, data, run, stages.GOLD_SILVER, rows)

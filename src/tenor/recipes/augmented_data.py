@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,18 +63,25 @@ class AugmentedData:
             "columns": list(self.pool.columns), **self.pool.notes, "distinct": len(self.pool),
         }  # fmt: skip
 
-    def gold_and(self, silver: PairTable) -> PairTable:
-        """Gold and silver pairs in one table, of the kind that the silver pairs have."""
-        target = np.concatenate(
-            [np.asarray(side.target, dtype=silver.target.dtype) for side in (self.gold, silver)]  # type: ignore[union-attr]
-        )
+    def gold_and(self, silver: PairTable, share: float) -> PairTable:
+        """Gold and silver pairs in one table, of the kind that the silver pairs have.
+
+        Args:
+            silver: the silver pairs.
+            share: the gold pairs are repeated until at least this share of the rows is gold.
+        """
+        assert self.gold.target is not None and silver.target is not None
+        wanted = share / (1 - share) * len(silver)
+        repeats = max(1, math.ceil(wanted / len(self.gold)))
+        gold = np.asarray(self.gold.target, dtype=silver.target.dtype)
         return replace(
             silver,
             columns={
-                name: self.gold.columns[name] + silver.columns[name] for name in silver.columns
+                name: self.gold.columns[name] * repeats + texts
+                for name, texts in silver.columns.items()
             },
-            target=target,
-            lines=np.concatenate([self.gold.lines, silver.lines]),
+            target=np.concatenate([np.tile(gold, repeats), silver.target]),
+            lines=np.concatenate([np.tile(self.gold.lines, repeats), silver.lines]),
         )
 
 

@@ -167,7 +167,10 @@ class SilverLabels:
         total, count = sum(work.values()), sum(len(self.chunks[number]) for number in pending)
         before = self.pairs.num_rows - count
         again = f" ({before:,} were labelled before)" if before else ""
-        log.info("labelling %s candidate pairs%s", f"{count:,}", again)
+        if count:
+            log.info("labelling %s candidate pairs%s", f"{count:,}", again)
+        else:
+            log.info("all %s candidate pairs were labelled before", f"{before:,}")
         finished, tenth = 0, 1
         with progress_bar(sys.stderr.isatty(), total, "labelling") as bar:
             for place, chunk in enumerate(results):
