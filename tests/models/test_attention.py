@@ -51,7 +51,7 @@ def elsewhere(query, key, value, lengths, *, window=None, scale=None):
     key, value = (x.repeat_interleave(HEADS // x.shape[1], dim=1) for x in (key, value))
     rows = (x[0].transpose(0, 1) for x in (query, key, value))
     layout = Layout.of(np.array(lengths))
-    return _grouped_sdpa(*rows, layout, scale or WIDTH**-0.5, 0.0, window)[None]
+    return _grouped_sdpa(*rows, layout, scale or WIDTH**-0.5, 0.0, window, False)[None]
 
 
 @pytest.mark.parametrize("run", [on_the_cpu, elsewhere])

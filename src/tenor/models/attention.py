@@ -17,7 +17,7 @@ from tenor.errors import ModelError
 from tenor.models.dropout import apply_kept, draw_kept
 from tenor.tokens.packed import Group, Layout
 
-__all__ = ["PACKED", "packed_attention", "register"]
+__all__ = ["PACKED", "attend_within_texts", "packed_attention", "register"]
 
 PACKED = "tenor_packed"
 SCORES_AT_ONCE = 2 << 20  # attention scores of the texts that are taken together, on the CPU
@@ -74,20 +74,51 @@ def packed_attention(
         key, value = (x.repeat_interleave(repeats, dim=1) for x in (key, value))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q_THD, k_THD, v_THD = (x[0].transpose(0, 1) for x in (query, key, value))
-    causal = bool(getattr(module, "is_causal", False))
-    if causal:
+    if getattr(module, "is_causal", False):
         raise ModelError("decoders are not supported as encoders")
-    if query.device.type == "cpu":
-        out_THD: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
-            q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window
-        )
-    else:
-        out_THD = _grouped_sdpa(q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window)
+    out_THD = attend_within_texts(
+        q_THD, k_THD, v_THD, layout, scale=scale, dropout=dropout, sliding_window=sliding_window
+    )
     return out_THD[None], None
 
 
-def _window(group: Group, sliding_window: int | None, device: torch.device) -> Tensor | None:
-    """(L, L) bool, `True` where two positions are too far apart, or `None` where all are near."""
+def attend_within_texts(
+    q_THD: Tensor,
+    k_THD: Tensor,
+    v_THD: Tensor,
+    layout: Layout,
+    *,
+    scale: float,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    causal: bool = False,
+) -> Tensor:
+    """Attention of each text of the row to itself: (T, H, D).
+
+    Args:
+        q_THD: queries.
+        k_THD: keys.
+        v_THD: values.
+        layout: where the texts are.
+        scale: factor of the scores.
+        dropout: probability of dropping an attention weight.
+        sliding_window: attend only to tokens nearer than this; everything by default.
+        causal: attend only to a token itself and those before it.
+    """
+    if q_THD.device.type != "cpu":
+        return _grouped_sdpa(q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window, causal)
+    attended: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
+        q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window, causal
+    )
+    return attended
+
+
+def _unseen(
+    group: Group, sliding_window: int | None, causal: bool, device: torch.device
+) -> Tensor | None:
+    """(L, L) bool, `True` where a position may not see another; `None` where all see all."""
+    if causal:  # no encoder has both
+        return torch.ones(group.length, group.length, dtype=torch.bool, device=device).triu_(1)
     if sliding_window is None or group.length <= sliding_window:
         return None
     place = torch.arange(group.length, device=device)
@@ -102,6 +133,7 @@ def _grouped_sdpa(
     scale: float,
     dropout: float,
     sliding_window: int | None,
+    causal: bool,
 ) -> Tensor:
     """Group by group through torch's own attention kernels."""
     parts = []
@@ -109,9 +141,9 @@ def _grouped_sdpa(
         rows = slice(group.start, group.stop)
         q, k, v = (group.pad(x[rows]).transpose(1, 2) for x in (q_THD, k_THD, v_THD))
         mask = None if group.padding is None else ~group.padding[:, None, None, :]
-        window = _window(group, sliding_window, q.device)
-        if window is not None:
-            mask = ~window if mask is None else mask & ~window
+        unseen = _unseen(group, sliding_window, causal, q.device)
+        if unseen is not None:
+            mask = ~unseen if mask is None else mask & ~unseen
             if group.padding is not None:  # an empty row must attend to something, or it is NaN
                 mask = mask | group.padding[:, None, :, None]
         out = F.scaled_dot_product_attention(
@@ -139,6 +171,7 @@ class _PackedAttention(torch.autograd.Function):
         scale: float,
         dropout: float,
         sliding_window: int | None,
+        causal: bool,
     ) -> Tensor:
         out_THD = torch.empty_like(q_THD, memory_format=torch.contiguous_format)
         keep = any(ctx.needs_input_grad)
@@ -147,7 +180,7 @@ class _PackedAttention(torch.autograd.Function):
         for group in layout.groups:
             rows = slice(group.start, group.stop)
             q, k, v = (_heads_first(group.pad(x[rows])) for x in (q_THD, k_THD, v_THD))
-            window = _window(group, sliding_window, q.device)
+            unseen = _unseen(group, sliding_window, causal, q.device)
             out = torch.empty_like(v)
             square = torch.Size((len(q), group.length, group.length))
             kept = draw_kept(square, dropout) if dropout else None
@@ -157,7 +190,7 @@ class _PackedAttention(torch.autograd.Function):
                 torch.baddbmm(
                     scores, q[part], k[part].transpose(1, 2), beta=0, alpha=scale, out=scores
                 )
-                _mask(scores, group, texts, window)
+                _mask(scores, group, texts, unseen)
                 torch.softmax(scores, dim=-1, out=scores)
                 if kept is not None:
                     scores = apply_kept(scores, kept[part], dropout)
@@ -197,7 +230,7 @@ class _PackedAttention(torch.autograd.Function):
                     torch.baddbmm(out, left, right, beta=0, alpha=ctx.scale, out=out)
             for target, block in zip(grads_THD, blocks, strict=True):
                 target[rows] = group.unpad(_tokens_first(block, group, heads))
-        return (*grads_THD, None, None, None, None)
+        return (*grads_THD, None, None, None, None, None)
 
 
 def _parts(group: Group, heads: int) -> Iterator[tuple[slice, slice]]:
@@ -219,12 +252,12 @@ def _tokens_first(block: Tensor, group: Group, heads: int) -> Tensor:
     return block.view(group.texts, heads, group.length, -1).transpose(1, 2)
 
 
-def _mask(scores: Tensor, group: Group, texts: slice, window: Tensor | None) -> None:
-    """Give places without a token, and places too far apart, the lowest score."""
+def _mask(scores: Tensor, group: Group, texts: slice, unseen: Tensor | None) -> None:
+    """Give places without a token, and places out of sight, the lowest score."""
     lowest = torch.finfo(scores.dtype).min
     if group.padding is not None:
         padding = group.padding[texts]
         by_text = scores.view(len(padding), -1, *scores.shape[1:])
         by_text.masked_fill_(padding[:, None, None, :], lowest)
-    if window is not None:
-        scores.masked_fill_(window, lowest)
+    if unseen is not None:
+        scores.masked_fill_(unseen, lowest)

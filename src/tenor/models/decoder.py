@@ -23,8 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenor.models.attention import _heads_first, _parts, _tokens_first
-from tenor.models.dropout import apply_kept, draw_kept
+from tenor.models.attention import attend_within_texts
 from tenor.models.encoder import Encoder
 from tenor.models.masked_lm import LanguageHead
 from tenor.models.precision import set_precision
@@ -43,80 +42,11 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 def causal_attention(
     q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, layout: Layout, dropout: float = 0.0
 ) -> Tensor:
-    """Attention of each token to itself and those before it in its text: (T, H, D).
-
-    A text's padding stands behind it, where no token looks, so it needs no mask of its own.
-    """
-    if q_THD.device.type == "cpu":
-        attended: Tensor = _CausalAttention.apply(q_THD, k_THD, v_THD, layout, dropout)  # type: ignore[no-untyped-call]
-        return attended
-    parts = []
-    for group in layout.groups:
-        rows = slice(group.start, group.stop)
-        q, k, v = (group.pad(x[rows]).transpose(1, 2) for x in (q_THD, k_THD, v_THD))
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
-        parts.append(group.unpad(out.transpose(1, 2)))
-    return torch.cat(parts)
-
-
-class _CausalAttention(torch.autograd.Function):
-    """Batched products of a few texts at a time; see `models.attention` for why."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, layout: Layout, dropout: float
-    ) -> Tensor:
-        out_THD = torch.empty_like(q_THD, memory_format=torch.contiguous_format)
-        heads, scale = q_THD.shape[1], q_THD.shape[2] ** -0.5
-        lowest = torch.finfo(q_THD.dtype).min
-        saved: list[Tensor | None] = []
-        for group in layout.groups:
-            rows, length = slice(group.start, group.stop), group.length
-            q, k, v = (_heads_first(group.pad(x[rows])) for x in (q_THD, k_THD, v_THD))
-            later = torch.ones(length, length, dtype=torch.bool).triu_(1)
-            kept = draw_kept(torch.Size((len(q), length, length)), dropout) if dropout else None
-            weights, out = q.new_empty(len(q), length, length), torch.empty_like(v)
-            for _, part in _parts(group, heads):
-                p = weights[part]
-                torch.baddbmm(p, q[part], k[part].transpose(1, 2), beta=0, alpha=scale, out=p)
-                p.masked_fill_(later, lowest)
-                torch.softmax(p, dim=-1, out=p)
-                if kept is not None:
-                    p = apply_kept(p, kept[part], dropout)
-                torch.bmm(p, v[part], out=out[part])
-            out_THD[rows] = group.unpad(_tokens_first(out, group, heads))
-            saved += [q, k, v, weights, kept]
-        if any(ctx.needs_input_grad):
-            ctx.save_for_backward(*saved)
-        ctx.layout, ctx.scale, ctx.dropout = layout, scale, dropout
-        return out_THD
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        grad_THD = gradients[0]
-        heads, saved = grad_THD.shape[1], ctx.saved_tensors
-        grads_THD = [torch.empty_like(grad_THD) for _ in range(3)]
-        for number, group in enumerate(ctx.layout.groups):
-            q, k, v, weights, kept = saved[5 * number : 5 * number + 5]
-            rows = slice(group.start, group.stop)
-            grad = _heads_first(group.pad(grad_THD[rows]))
-            grad_q, grad_k, grad_v = (torch.empty_like(q) for _ in range(3))
-            for _, part in _parts(group, heads):
-                p, dropped = weights[part], weights[part]
-                grad_p = torch.bmm(grad[part], v[part].transpose(1, 2))
-                if kept is not None:
-                    dropped = apply_kept(p, kept[part], ctx.dropout)
-                    grad_p = apply_kept(grad_p, kept[part], ctx.dropout)
-                torch.bmm(dropped.transpose(1, 2), grad[part], out=grad_v[part])
-                ds = torch.ops.aten._softmax_backward_data(grad_p, p, -1, p.dtype)
-                for out, left, right in (
-                    (grad_q[part], ds, k[part]),
-                    (grad_k[part], ds.transpose(1, 2), q[part]),
-                ):
-                    torch.baddbmm(out, left, right, beta=0, alpha=ctx.scale, out=out)
-            for target, block in zip(grads_THD, (grad_q, grad_k, grad_v), strict=True):
-                target[rows] = group.unpad(_tokens_first(block, group, heads))
-        return (*grads_THD, None, None)
+    """Attention of each token to itself and those before it in its text: (T, H, D)."""
+    scale = q_THD.shape[2] ** -0.5
+    return attend_within_texts(
+        q_THD, k_THD, v_THD, layout, scale=scale, dropout=dropout, causal=True
+    )
 
 
 @dataclass
