@@ -82,6 +82,38 @@ def first_peak(side: Side) -> float:
     return peak
 
 
+def speed_rows(sides: list[Side]) -> list[dict[str, Any]]:
+    """A row a side of what its turns showed; the first side is ours."""
+    return [
+        {
+            "side": one.name,
+            "rows_per_second": median(one, "rate"),
+            "seconds": [turn["seconds"] for turn in one.turns],
+            "peak_mib": first_peak(one),
+            "tenor_is_faster": None if one is sides[0] else ratios(sides[0], one),
+        }
+        for one in sides
+    ]
+
+
+def quality_rows(sides: list[Side]) -> list[dict[str, Any]]:
+    """A row a side of its Spearman on STS-B test, a turn being a seed."""
+    rows = []
+    for one in sides:
+        values = [turn["stsb_test_spearman"] for turn in one.turns]
+        rows.append(
+            {
+                "side": one.name,
+                "stsb_test_spearman": values,
+                "mean": statistics.mean(values),
+                "deviation": statistics.stdev(values) if len(values) > 1 else 0.0,
+                "seconds": [turn["seconds"] for turn in one.turns],
+                "peak_mib": first_peak(one),
+            }
+        )
+    return rows
+
+
 def product_rate(seconds: float = 2.0) -> dict[str, float]:
     """The machine's own matrix-product rate in GFLOP/s: bf16 and fp32, 2048 x 1536 x 384."""
     import time

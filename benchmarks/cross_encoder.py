@@ -11,13 +11,12 @@ measures Spearman on STS-B test; `--score` scores Twitter URL pairs in turns.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from typing import Any
 
 from benchmarks._data import MODEL, model_folder, read
-from benchmarks._sides import THREADS, Side, first_peak, median, ratios, serve, write
+from benchmarks._sides import THREADS, Side, quality_rows, serve, speed_rows, write
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
 BATCH, LEARNING_RATE, WARMUP = 32, 5e-5, 0.1
@@ -211,17 +210,10 @@ def speed(name: str, turns: int, steps: int, every: int) -> None:
         for one in sides:
             rate = one.turn({"seed": number, "steps": steps})["rate"]
             print(f"turn {number + 1}: {one.name}: {rate:.1f} pairs/s", flush=True)
-    rows = [
-        {
-            "side": one.name,
-            "rows_per_second": median(one, "rate"),
-            "seconds": [turn["seconds"] for turn in one.turns],
-            "peak_mib": first_peak(one),
-            "tenor_is_faster": None if one is sides[0] else ratios(sides[0], one),
-            **({"mean_score": one.turns[0]["mean"]} if every else {}),
-        }
-        for one in sides
-    ]
+    rows = speed_rows(sides)
+    if every:
+        for row, one in zip(rows, sides, strict=True):
+            row["mean_score"] = one.turns[0]["mean"]
     for row, one in zip(rows, sides, strict=True):
         one.close()
         print(row)
@@ -235,21 +227,10 @@ def quality(seeds: int, peer: str) -> None:
         for one in sides:
             found = one.turn({"seed": seed, "steps": 0, "quality": True})
             print(f"seed {seed}: {one.name}: {found}", flush=True)
-    rows = []
-    for one in sides:
-        values = [turn["stsb_test_spearman"] for turn in one.turns]
-        rows.append(
-            {
-                "side": one.name,
-                "stsb_test_spearman": values,
-                "mean": statistics.mean(values),
-                "deviation": statistics.stdev(values) if seeds > 1 else 0.0,
-                "seconds": [turn["seconds"] for turn in one.turns],
-                "peak_mib": first_peak(one),
-            }
-        )
+    rows = quality_rows(sides)
+    for row, one in zip(rows, sides, strict=True):
         one.close()
-        print(rows[-1])
+        print(row)
     write(
         "train_cross_encoder_quality",
         {"batch": BATCH, "seeds": seeds, "sides": rows,

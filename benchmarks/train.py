@@ -12,13 +12,12 @@ over several seeds and measures Spearman on STS-B test.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from typing import Any
 
 from benchmarks._data import MODEL, model_folder, read
-from benchmarks._sides import THREADS, Side, first_peak, median, ratios, serve, write
+from benchmarks._sides import THREADS, Side, quality_rows, serve, speed_rows, write
 from benchmarks.encode import spearman
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
@@ -178,16 +177,7 @@ def speed(workload: str, turns: int, steps: int) -> None:
         for one in sides:
             rate = one.turn({"seed": number, "steps": steps})["rate"]
             print(f"turn {number + 1}: {one.name}: {rate:.1f} rows/s", flush=True)
-    rows = [
-        {
-            "side": one.name,
-            "rows_per_second": median(one, "rate"),
-            "seconds": [turn["seconds"] for turn in one.turns],
-            "peak_mib": first_peak(one),
-            "tenor_is_faster": None if one is sides[0] else ratios(sides[0], one),
-        }
-        for one in sides
-    ]
+    rows = speed_rows(sides)
     for row, one in zip(rows, sides, strict=True):
         one.close()
         print(row)
@@ -200,21 +190,10 @@ def quality(workload: str, seeds: int, steps: int, peer: str) -> None:
         for one in sides:
             found = one.turn({"seed": seed, "steps": steps, "quality": True})
             print(f"seed {seed}: {one.name}: {found}", flush=True)
-    rows = []
-    for one in sides:
-        values = [turn["stsb_test_spearman"] for turn in one.turns]
-        rows.append(
-            {
-                "side": one.name,
-                "stsb_test_spearman": values,
-                "mean": statistics.mean(values),
-                "deviation": statistics.stdev(values) if seeds > 1 else 0.0,
-                "seconds": [turn["seconds"] for turn in one.turns],
-                "peak_mib": first_peak(one),
-            }
-        )
+    rows = quality_rows(sides)
+    for row, one in zip(rows, sides, strict=True):
         one.close()
-        print(rows[-1])
+        print(row)
     write(
         f"train_{workload}_quality",
         {"batch": BATCH, "seeds": seeds,

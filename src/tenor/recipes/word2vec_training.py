@@ -117,7 +117,7 @@ class _Progress:
         self.log_path.write_text("", encoding="utf-8")
 
     def on_train_end(self, model: Any) -> None:
-        pass
+        """gensim calls it; the bar ends in `__exit__`, which also runs after an error."""
 
     def on_epoch_begin(self, model: Any) -> None:
         self.epoch_started = time.perf_counter()
