@@ -6,7 +6,7 @@ group, L its padded length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -179,7 +179,8 @@ class _PackedAttention(torch.autograd.Function):
         heads = q_THD.shape[1]
         for group in layout.groups:
             rows = slice(group.start, group.stop)
-            q, k, v = (_heads_first(group.pad(x[rows])) for x in (q_THD, k_THD, v_THD))
+            qkv = _heads_first([x[rows] for x in (q_THD, k_THD, v_THD)], group)
+            q, k, v = qkv.unbind()
             unseen = _unseen(group, sliding_window, causal, q.device)
             out = torch.empty_like(v)
             square = torch.Size((len(q), group.length, group.length))
@@ -195,9 +196,9 @@ class _PackedAttention(torch.autograd.Function):
                 if kept is not None:
                     scores = apply_kept(scores, kept[part], dropout)
                 torch.bmm(scores, v[part], out=out[part])
-            out_THD[rows] = group.unpad(_tokens_first(out, group, heads))
+            _write_tokens([out_THD[rows]], out[None], group)
             if keep:
-                saved += [q, k, v, weights, kept]
+                saved += [qkv, weights, kept]
         ctx.save_for_backward(*saved)
         ctx.layout, ctx.scale, ctx.dropout = layout, scale, dropout
         return out_THD
@@ -209,11 +210,12 @@ class _PackedAttention(torch.autograd.Function):
         saved = ctx.saved_tensors
         grads_THD = [torch.empty_like(grad_THD) for _ in range(3)]
         for number, group in enumerate(ctx.layout.groups):
-            q, k, v, weights, kept = saved[5 * number : 5 * number + 5]
+            qkv, weights, kept = saved[3 * number : 3 * number + 3]
+            q, k, v = qkv.unbind()
             rows = slice(group.start, group.stop)
-            grad = _heads_first(group.pad(grad_THD[rows]))
-            blocks = tuple(torch.empty_like(q) for _ in range(3))
-            grad_q, grad_k, grad_v = blocks
+            grad = _heads_first([grad_THD[rows]], group)[0]
+            blocks = torch.empty_like(qkv)
+            grad_q, grad_k, grad_v = blocks.unbind()
             for _, part in _parts(group, heads):
                 p, dropped = weights[part], weights[part]
                 grad_weights = torch.bmm(grad[part], v[part].transpose(1, 2))
@@ -228,8 +230,7 @@ class _PackedAttention(torch.autograd.Function):
                     (grad_k[part], ds.transpose(1, 2), q[part]),
                 ):
                     torch.baddbmm(out, left, right, beta=0, alpha=ctx.scale, out=out)
-            for target, block in zip(grads_THD, blocks, strict=True):
-                target[rows] = group.unpad(_tokens_first(block, group, heads))
+            _write_tokens([gradient[rows] for gradient in grads_THD], blocks, group)
         return (*grads_THD, None, None, None, None, None)
 
 
@@ -241,15 +242,33 @@ def _parts(group: Group, heads: int) -> Iterator[tuple[slice, slice]]:
         yield slice(start, stop), slice(start * heads, stop * heads)
 
 
-def _heads_first(block: Tensor) -> Tensor:
-    """(N, L, H, D) → (N · H, L, D), contiguous."""
-    n, length, heads, width = block.shape
-    return block.transpose(1, 2).reshape(n * heads, length, width)
+def _heads_first(tensors: Sequence[Tensor], group: Group) -> Tensor:
+    """The tokens (t, H, D) of a group in each of B tensors → (B, N · H, L, D), zeros where empty.
+
+    All of them at once: on short texts an operation costs more than what it moves.
+    """
+    heads, width = tensors[0].shape[1:]
+    places = group.texts * group.length
+    if group.slots is None:
+        block = torch.stack(tuple(tensors))
+    else:
+        block = tensors[0].new_zeros(len(tensors), places, heads, width)
+        for part, tokens in zip(block, tensors, strict=True):
+            part.index_copy_(0, group.slots, tokens)
+    block = block.view(len(tensors), group.texts, group.length, heads, width).transpose(2, 3)
+    return block.reshape(len(tensors), group.texts * heads, group.length, width)
 
 
-def _tokens_first(block: Tensor, group: Group, heads: int) -> Tensor:
-    """(N · H, L, D) → (N, L, H, D)."""
-    return block.view(group.texts, heads, group.length, -1).transpose(1, 2)
+def _write_tokens(targets: Sequence[Tensor], blocks: Tensor, group: Group) -> None:
+    """Write blocks (B, N · H, L, D) to B contiguous targets (t, H, D): back from heads first."""
+    heads, width = targets[0].shape[1:]
+    by_head = blocks.view(len(blocks), group.texts, heads, group.length, width)
+    flat = by_head.transpose(2, 3).reshape(len(blocks), -1, heads, width)
+    for target, block in zip(targets, flat, strict=True):
+        if group.slots is None:
+            target.copy_(block)
+        else:
+            torch.index_select(block, 0, group.slots, out=target)
 
 
 def _mask(scores: Tensor, group: Group, texts: slice, unseen: Tensor | None) -> None:

@@ -23,6 +23,9 @@ __all__ = ["Group", "Layout", "PackedBatch", "round_up"]
 # length for these two operations only. Its limits keep the scores of one group inside the cache.
 GROUP_SCORES = 1 << 17  # texts x length^2, a head
 GROUP_STEP = 8  # lengths within a group differ by less than this (or by an eighth of the length)
+# Or by more, where padding costs fewer scores a head than this: on short texts the dozens of small
+# operations that a group of its own needs cost more, in training and in encoding.
+GROUP_WASTE = 1 << 14
 
 # Fillers round the number of tokens up, because oneDNN builds a kernel for every new shape.
 ROUND_TOKENS = 64
@@ -106,12 +109,17 @@ class Layout:
         first = 0
         while first < len(lengths):
             last, low, high = first, int(lengths[first]), int(lengths[first])
+            squares = low**2
             while last + 1 < len(lengths):
-                low_next = min(low, int(lengths[last + 1]))
-                high_next = max(high, int(lengths[last + 1]))
-                if high_next - low_next >= max(GROUP_STEP, high_next // 8):
-                    break
-                if (last + 2 - first) * high_next**2 > GROUP_SCORES:
+                length = int(lengths[last + 1])
+                low_next, high_next, squares = (
+                    min(low, length),
+                    max(high, length),
+                    squares + length**2,
+                )
+                scores = (last + 2 - first) * high_next**2
+                is_near = high_next - low_next < max(GROUP_STEP, high_next // 8)
+                if scores > GROUP_SCORES or not (is_near or scores - squares < GROUP_WASTE):
                     break
                 last, low, high = last + 1, low_next, high_next
             start = int(ends[first] - lengths[first])
