@@ -20,6 +20,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 RATES = {"texts_per_second": "texts/s", "rows_per_second": "rows/s"}
+KNOWN = ("encode_", "train_", "score_")  # how the names of results with sides begin
 VERSIONS = ("python", "tenor", "torch", "transformers", "sentence-transformers")
 HEAD = ("workload", "side", "rate", "Tenor is faster", "peak memory", "STS-B test Spearman")
 NOTHING = "Nothing has been measured yet: run `scripts/bench`."
@@ -99,7 +100,7 @@ def main(
 
 def _is_known(name: str, document: Mapping[str, Any]) -> bool:
     sides = document.get("sides")
-    if not name.startswith(("encode_", "train_")) or not isinstance(sides, list) or not sides:
+    if not name.startswith(KNOWN) or not isinstance(sides, list) or not sides:
         return False
     figures = {*RATES, "mean"}
     return all(isinstance(one, dict) and "side" in one and figures & one.keys() for one in sides)

@@ -204,7 +204,7 @@ def test_a_failing_save_leaves_the_old_model_whole(part, tmp_path, monkeypatch):
         raise error
 
     if part == "sync":
-        monkeypatch.setattr(atomic, "_sync", fail)
+        monkeypatch.setattr(atomic, "sync", fail)
     elif part == "rename":
         rename = Path.rename
 

@@ -107,7 +107,7 @@ def test_an_interrupted_save_leaves_no_half_checkpoint(tmp_path, monkeypatch, er
     run = Run()
     run.train(1)
     run.save(tmp_path / "checkpoint-1")
-    count, sync = 0, checkpoint._sync
+    count, sync = 0, checkpoint.sync
 
     def failing(path):
         nonlocal count
@@ -116,7 +116,7 @@ def test_an_interrupted_save_leaves_no_half_checkpoint(tmp_path, monkeypatch, er
             raise error
         sync(path)
 
-    monkeypatch.setattr(checkpoint, "_sync", failing)
+    monkeypatch.setattr(checkpoint, "sync", failing)
     try:
         run.save(tmp_path / "checkpoint-2", trainer={})
     except type(error):
@@ -192,7 +192,7 @@ def test_saving_modules_over_older_ones_is_whole_or_not_at_all(tmp_path, monkeyp
     def failing(path):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint, "_sync", failing)
+    monkeypatch.setattr(checkpoint, "sync", failing)
     with pytest.raises(OSError, match="disk full"):
         save_modules(tmp_path, {"model": nn.Linear(3, 3)})
     assert (tmp_path / checkpoint.MODULES).read_bytes() == before

@@ -28,7 +28,7 @@ from tenor.data.lines import Block
 from tenor.data.problems import BadRow, OnBadRow, RowProblems
 from tenor.errors import ConfigError, DataError
 
-__all__ = ["Table", "count_rows", "iterate_texts", "read_table"]
+__all__ = ["Table", "count_rows", "iterate_texts", "read_blocks", "read_table"]
 
 Columns = Sequence[str] | Callable[[Sequence[str]], Sequence[str]]
 
@@ -105,7 +105,7 @@ def read_table(
     problems = RowProblems(str(source), on_bad_row)
     values: dict[str, list[Any]] = {}
     lines: list[int] = []
-    for block, block_lines in _blocks(source, columns, problems, 10_000, split):
+    for block, block_lines in read_blocks(source, columns, problems, 10_000, split):
         lines += block_lines
         for name, block_values in block.items():
             values.setdefault(name, []).extend(block_values)
@@ -127,7 +127,7 @@ def iterate_texts(
         raise ConfigError("block", block, "at least 1")
     problems = RowProblems(str(source))
     count = 0
-    for values, lines in _blocks(source, [column], problems, block, split):
+    for values, lines in read_blocks(source, [column], problems, block, split):
         texts = values[column]
         for text, line in zip(texts, lines, strict=True):
             if not isinstance(text, str):
@@ -147,13 +147,25 @@ def count_rows(source: str | Path) -> int | None:
         return int(pq.read_metadata(path).num_rows)
 
 
-def _blocks(
+def read_blocks(
     source: str | Path,
     columns: Columns | None,
     problems: RowProblems,
     size: int,
     split: str | None,
 ) -> Iterator[Block]:
+    """The rows of a file or hub data set, at most `size` at a time, as columns and line numbers.
+
+    Args:
+        source: file or name of a hub data set.
+        columns: names to read, or what chooses them from those that are there; `None` for all.
+        problems: takes what is wrong with single rows, and raises or counts it.
+        size: rows of a block.
+        split: of a hub data set; "train" by default.
+
+    Raises:
+        DataError: the source is not there, cannot be read, or lacks a column.
+    """
     path = Path(source)
     choose = _chooser(columns, problems.path)
     name = path.name.lower().removesuffix(".gz")

@@ -31,6 +31,7 @@ from tenor.evaluation.ranking_metrics import (
     reciprocal_rank_at,
 )
 from tenor.evaluation.result import Encodes, EvaluationResult, encode_texts
+from tenor.models.encode_options import DOCUMENT_PROMPTS, QUERY_PROMPTS
 
 __all__ = ["DEFAULT_METRICS", "Rankings", "Retrieval"]
 
@@ -47,10 +48,6 @@ DEFAULT_METRICS = (
 
 Floats = npt.NDArray[np.float64]
 Texts = Mapping[str, str] | tuple[Sequence[str], Sequence[str]]
-
-# The names under which sentence-transformers looks for each side's prompt, in this order.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +157,8 @@ class Retrieval:
         """
         start = time.perf_counter()
         prompts = {
-            "query": self.query_prompt_name or _usual_prompt(model, _QUERY_PROMPTS),
-            "document": self.document_prompt_name or _usual_prompt(model, _DOCUMENT_PROMPTS),
+            "query": self.query_prompt_name or _usual_prompt(model, QUERY_PROMPTS),
+            "document": self.document_prompt_name or _usual_prompt(model, DOCUMENT_PROMPTS),
         }
         # A model without prompts need not take the option.
         options = {side: {"prompt_name": name} if name else {} for side, name in prompts.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tenor.errors import ModelError
 
-__all__ = ["replaced_folder", "write_text"]
+__all__ = ["replaced_folder", "sync", "write_text"]
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
         os.chmod(scratch, 0o755)
         for path in scratch.rglob("*"):
             if path.is_file():
-                _sync(path)
+                sync(path)
         if target.exists():
             # Two renames: whoever dies between them leaves the old folder beside, complete.
             old = target.with_name(f".{target.name}-old")
@@ -54,7 +54,7 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             scratch.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -71,11 +71,11 @@ def write_text(path: str | Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.part")
     scratch.write_text(text, encoding="utf-8")
-    _sync(scratch)
+    sync(scratch)
     scratch.replace(target)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make sure a file's contents, or a folder's names, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -11,7 +11,11 @@ from tenor.models.precision import resolve_dtype
 if TYPE_CHECKING:
     from tenor.models.embedder import Embedder
 
-__all__ = ["check_positive", "encode_options"]
+__all__ = ["DOCUMENT_PROMPTS", "QUERY_PROMPTS", "check_positive", "encode_options"]
+
+# The names under which sentence-transformers looks for each side's prompt, in this order.
+QUERY_PROMPTS = ("query",)
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 def encode_options(

@@ -25,6 +25,7 @@ from tenor.errors import DataError
 from tenor.evaluation.exact_search import search_exact
 from tenor.models.bulk import progress_bar
 from tenor.models.embedder import Embedder
+from tenor.models.encode_options import DOCUMENT_PROMPTS, QUERY_PROMPTS
 from tenor.recipes.mining_block import MiningBlock, ScoresPairs
 from tenor.recipes.text_vectors import BLOCK, TextVectors
 
@@ -34,10 +35,6 @@ log = logging.getLogger("tenor")
 
 ANCHORS = 2_048  # mined at a time
 GATHERED = 1 << 24  # numbers of vectors that are gathered from disk at a time
-
-# Names under which sentence-transformers looks for each side's prompt, in this order.
-ANCHOR_PROMPTS = ("query",)
-CORPUS_PROMPTS = ("document", "passage", "corpus")
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -106,7 +103,7 @@ class Miner:
         options: dict[str, Any] = {"tokens_per_batch": tokens_per_batch}
         options["normalize"] = None if model.similarity_name == "dot" else True
         sides = []
-        for name, prompts in (("anchors", ANCHOR_PROMPTS), ("corpus", CORPUS_PROMPTS)):
+        for name, prompts in (("anchors", QUERY_PROMPTS), ("corpus", DOCUMENT_PROMPTS)):
             part = folder / name
             part.mkdir()
             prompt = next((prompt for prompt in prompts if prompt in model.prompts), None)

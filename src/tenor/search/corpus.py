@@ -10,7 +10,7 @@ from typing import Any
 
 from tenor.data.lines import Block
 from tenor.data.problems import OnBadRow, RowProblems
-from tenor.data.read import _blocks
+from tenor.data.read import read_blocks
 from tenor.errors import DataError
 
 __all__ = ["BLOCK", "Corpus", "Documents"]
@@ -83,7 +83,7 @@ class Corpus:
             return list(dict.fromkeys(roles.values()))
 
         if isinstance(self.source, str | Path):
-            blocks = _blocks(self.source, pick, problems, BLOCK, self.split)
+            blocks = read_blocks(self.source, pick, problems, BLOCK, self.split)
         else:
             blocks = _mapping_blocks(self.source, pick)
         for values, lines in blocks:

@@ -9,14 +9,11 @@ from typing import Any
 
 from tenor.errors import ConfigError, DataError, ModelError
 from tenor.models.embedder import Embedder
+from tenor.models.encode_options import DOCUMENT_PROMPTS, QUERY_PROMPTS
 
 __all__ = ["IndexDescription", "IndexedModel"]
 
 FORMAT = "tenor index 1"
-
-# The names under which models have prompts for each side, in this order.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +172,8 @@ def resolve_prompts(
         ConfigError: the model has no prompt of a name asked for.
     """
     return {
-        "query": _prompt(model, "query_prompt_name", query_prompt_name, _QUERY_PROMPTS),
-        "document": _prompt(model, "document_prompt_name", document_prompt_name, _DOCUMENT_PROMPTS),
+        "query": _prompt(model, "query_prompt_name", query_prompt_name, QUERY_PROMPTS),
+        "document": _prompt(model, "document_prompt_name", document_prompt_name, DOCUMENT_PROMPTS),
     }
 
 

@@ -8,7 +8,6 @@ and the step, so no random state is stored.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tenor.errors import TrainingError
+from tenor.formats.atomic import sync
 
 __all__ = [
     "latest",
@@ -50,7 +50,7 @@ def save_modules(folder: Path, modules: dict[str, nn.Module]) -> None:
             tensors[f"{prefix}.{name}"] = value.detach().contiguous()
     part = folder / f".{MODULES}.part"
     save_file(tensors, part)
-    _sync(part)
+    sync(part)
     part.replace(folder / MODULES)
 
 
@@ -113,11 +113,11 @@ def save_checkpoint(
         for name, value in state.items():
             (scratch / f"{name}.json").write_text(json.dumps(value, indent=1))
         for path in scratch.iterdir():
-            _sync(path)
+            sync(path)
         if folder.exists():
             shutil.rmtree(folder)
         scratch.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -169,11 +169,3 @@ def prune(folder: Path, keep: int) -> None:
 def _step(path: Path) -> int:
     digits = path.name.rsplit("-", 1)[-1]
     return int(digits) if digits.isdigit() else -1
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
