@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +83,25 @@ def test_chunks_cover_what_they_are_made_of_within_the_budget(tokens):
     assert sorted(np.concatenate(chunks)) == positions.tolist()
     for chunk in chunks:
         assert len(chunk) == 1 or batch.ids.lengths[batch.texts[chunk]].sum() <= tokens
+
+
+def test_columns_kept_apart_hold_a_text_once_each():
+    """SimCSE: a text and itself are encoded twice; equal rows still share their encodings."""
+    found = data()
+    anchors = found.columns["anchor"]
+    twice = replace(found, columns={"anchor": anchors, "positive": anchors}, columns_apart=True)
+    batch = twice.batch(np.arange(4))  # "the cat" is in two rows
+    assert len(batch.texts) == 2 * 3
+    assert (np.diff(batch.ids.lengths[batch.texts]) <= 0).all()
+    anchor, positive = (batch.columns[name].tolist() for name in ("anchor", "positive"))
+    assert not set(anchor) & set(positive)
+    assert (anchor[0], positive[0]) == (anchor[2], positive[2])
+    for side in (anchor, positive):
+        assert batch.texts[side].tolist() == anchors.tolist()
+    assert batch.tokens == 2 * sum(len(batch.ids[text]) for text in set(anchors.tolist()))
+
+
+def test_groups_follow_their_rows():
+    found = replace(data(), groups=np.array([3, 3, 9, 4]))
+    assert found.batch(np.array([2, 0])).groups.tolist() == [9, 3]
+    assert data().batch(np.arange(2)).groups is None

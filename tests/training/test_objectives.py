@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -152,3 +154,35 @@ def test_what_cannot_be_is_refused(name, options, field):
     with pytest.raises(ConfigError) as error:
         make_objective(name, dimensions=32, **options)
     assert error.value.field == field
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_rows_of_one_group_are_no_negatives_of_each_other(symmetric):
+    """Two spans of a document, say: without a third row there is nothing to lose."""
+    columns = {"anchor": ["cat", "dog", "bird"], "positive": ["sun", "moon", "star"]}
+    data = TrainingData.of(columns, None, tiny_tokenizer())
+    x = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
+    objective = make_objective("mnr", dimensions=8, symmetric=symmetric)
+
+    def loss(groups, rows):
+        grouped = replace(data, groups=None if groups is None else np.array(groups))
+        batch = grouped.batch(np.array(rows))
+        return objective(x[: len(batch.texts)], batch).item()
+
+    assert loss([5, 5, 6], [0, 1]) == pytest.approx(0.0, abs=1e-6)
+    assert loss([5, 4, 6], [0, 1]) == loss(None, [0, 1]) > 1e-3
+    assert 1e-3 < loss([5, 5, 6], [0, 1, 2]) < loss(None, [0, 1, 2])
+
+
+def test_simcse_compares_two_encodings_of_each_text():
+    """Of texts that stand twice in the batch only one counts; its twin is no negative."""
+    data = TrainingData.of({"anchor": ["cat", "dog", "cat"]}, None, tiny_tokenizer())
+    place = data.columns["anchor"]
+    columns = {"anchor": place, "positive": place}
+    batch = replace(data, columns=columns, columns_apart=True).batch(np.arange(3))
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+    anchors, positives = (x[batch.columns[name]] for name in ("anchor", "positive"))
+    scores = 20 * torch.nn.functional.cosine_similarity(anchors[:, None], positives[:2], dim=-1)
+    expected = torch.nn.functional.cross_entropy(scores, torch.tensor([0, 1, 0]))
+    found = make_objective("mnr", dimensions=8)(x, batch)
+    torch.testing.assert_close(found, expected)

@@ -58,6 +58,13 @@ def test_a_resumed_run_must_train_on_the_same_data(begun):
     }
 
 
+def test_files_of_a_new_run_may_be_noted_one_by_one(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    for name in ("a.csv", "b.csv"):
+        run.check_data({name: "a" * 64})
+    assert json.loads((tmp_path / "run" / "data.json").read_text()).keys() == {"a.csv", "b.csv"}
+
+
 def test_data_may_change_as_long_as_nothing_was_trained(tmp_path):
     for digit in "ab":
         Run(tmp_path / "run", Config()).check_data({"pairs.csv": digit * 64})

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,30 @@ def test_parameters_of_the_objective_get_their_gradients():
     for name, gradient in found[0].items():
         assert gradient.abs().max() > 1e-3
         torch.testing.assert_close(found[1][name], gradient, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("tokens", [0, 40])
+@pytest.mark.parametrize("name", ["bert", "mpnet"])  # one packed, one padded
+def test_a_text_that_is_encoded_twice_is_dropped_from_twice(name, tokens, objective):
+    """SimCSE: two masks in training, whether or not the two stand in one chunk."""
+    data = tiny_data("pairs", ROWS)
+    place = data.columns["anchor"]
+    columns = {"anchor": place, "positive": place}
+    batch = replace(data, columns=columns, columns_apart=True).batch(np.arange(ROWS))
+    model, seen = TinyEmbedder(tiny_encoder(name, dropout=0.2)), []
+
+    def watched(embeddings, batch):
+        seen.append([embeddings[batch.columns[side]].detach() for side in columns])
+        return objective(embeddings, batch)
+
+    step = GradCache(watched, tokens) if tokens else Plain(watched)
+    step(model.eval(), batch)
+    loss = step(model.train(), batch)
+    torch.testing.assert_close(*seen[0], atol=1e-5, rtol=0)
+    one, other = seen[1]
+    assert ((one - other).abs().amax(dim=1) > 1e-3).all()
+    loss.backward()
+    assert max(p.grad.abs().max() for p in model.parameters() if p.grad is not None) > 0.1
 
 
 def test_training_in_bf16_follows_fp32():

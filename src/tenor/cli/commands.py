@@ -54,7 +54,10 @@ def add_to(app: App) -> None:
 def contrastive(
     settings: Annotated[ContrastiveConfig, Parameter(name="*")], *, config: Config = None
 ) -> None:
-    """Fine-tune an embedder on pairs, triplets, scored or labelled pairs, or labelled texts."""
+    """Fine-tune an embedder on pairs, triplets, scored or labelled pairs, or labelled texts.
+
+    Without labels, `--pairs-from FILE --how HOW` makes pairs of the documents themselves.
+    """
     from tenor.recipes.contrastive import train_contrastive
 
     train_contrastive(settings)

@@ -30,9 +30,12 @@ class TrainingBatch:
         rows: (B,) rows of the data.
         columns: for each text column, (B,) int64 index into the distinct texts, on the CPU.
         target: (B,) scores or labels, or `None`.
-        texts: (U,) which tokenised texts, sorted by length, longest first.
+        texts: (U,) which tokenised texts, sorted by length, longest first; one stands there twice
+            only where the columns are kept apart.
         ids: all tokenised texts of the data.
         filler_id: token to fill a row of tokens up with.
+        groups: (B,) a number for each row, or `None`; rows of one number are no negatives of each
+            other.
     """
 
     rows: npt.NDArray[np.int64]
@@ -41,6 +44,7 @@ class TrainingBatch:
     texts: npt.NDArray[np.int64] = field(repr=False)
     ids: TokenIds = field(repr=False)
     filler_id: int = 0
+    groups: Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -77,12 +81,18 @@ class TrainingData:
         columns: for each text column, (R,) which distinct text stands there.
         target: (R,) float32 scores or int64 labels, or `None`.
         filler_id: token to fill a row of tokens up with.
+        groups: (R,) which group each row is of, such as its document, or `None`; rows of one group
+            are no negatives of each other.
+        columns_apart: encode a text that stands in several columns once for each of them, not once
+            altogether: dropout then makes the encodings differ, which SimCSE learns from.
     """
 
     ids: TokenIds
     columns: Mapping[str, npt.NDArray[np.int64]]
     target: npt.NDArray[Any] | None
     filler_id: int = 0
+    groups: npt.NDArray[np.int64] | None = None
+    columns_apart: bool = False
 
     @classmethod
     def of(
@@ -108,8 +118,13 @@ class TrainingData:
 
     def batch(self, rows: npt.NDArray[np.int64]) -> TrainingBatch:
         """Make the batch of some rows."""
-        stacked = np.concatenate([column[rows] for column in self.columns.values()])
+        apart = len(self.ids) if self.columns_apart else 0
+        stacked = np.concatenate(
+            [column[rows] + n * apart for n, column in enumerate(self.columns.values())]
+        )
         texts, inverse = np.unique(stacked, return_inverse=True)
+        if apart:
+            texts %= apart
         order = np.argsort(-self.ids.lengths[texts], kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
@@ -125,4 +140,5 @@ class TrainingData:
             texts=texts[order],
             ids=self.ids,
             filler_id=self.filler_id,
+            groups=None if self.groups is None else torch.from_numpy(self.groups[rows]),
         )

@@ -149,6 +149,9 @@ def _ranking(scale: float, symmetric: bool) -> Callable[[Tensor, TrainingBatch],
         )
         positives = places[: len(anchors)]
         excluded = losses.exclusions(anchors, candidates, positives)
+        if batch.groups is not None:
+            # A group is like an anchor that its rows share; no text has a number below 0.
+            excluded |= losses.exclusions(-1 - batch.groups, candidates, positives)
         device = embeddings_UD.device
         return losses.multiple_negatives_ranking(
             _rows(embeddings_UD, anchors),

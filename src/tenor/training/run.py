@@ -50,6 +50,7 @@ class Run:
     ) -> None:
         self.folder, self.main = Path(folder), main
         self.resumed = False
+        self._hashes: dict[str, str] = {}
         if not main:
             return
         settings = _plain(config)
@@ -98,6 +99,8 @@ class Run:
     def check_data(self, hashes: Mapping[str, str]) -> None:
         """Note what the run trains on; a run that is resumed must train on the same.
 
+        May be called again for further files.
+
         Args:
             hashes: SHA-256 of the training data, by its path.
 
@@ -107,8 +110,8 @@ class Run:
         if not self.main:
             return
         path = self.folder / DATA
-        known: dict[str, str] = {}
-        if self.resumed and path.exists():
+        known = self._hashes
+        if not known and self.resumed and path.exists():
             known = json.loads(path.read_text(encoding="utf-8"))
         for name, sha256 in hashes.items():
             if known.get(name, sha256) != sha256:
@@ -118,7 +121,8 @@ class Run:
                     "or start a new run with another --out.",
                     path=name,
                 )
-        write_text(path, json.dumps({**known, **hashes}, indent=2, ensure_ascii=False) + "\n")
+        self._hashes = {**known, **hashes}
+        write_text(path, json.dumps(self._hashes, indent=2, ensure_ascii=False) + "\n")
 
     def _begun(self) -> bool:
         """Whether there is anything to lose: not when a run failed over its data or its model."""
