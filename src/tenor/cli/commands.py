@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from tenor.cli import search_commands, static_commands
+from tenor.cli.adapt_commands import adapt
 from tenor.cli.augmented_commands import augmented
 from tenor.cli.cross_encoder_commands import cross_encoder, pairs
 from tenor.cli.data_commands import duplicates, mine
@@ -43,6 +44,7 @@ def add_to(app: App) -> None:
     evaluate.command(pairs)
     app.command(train)
     app.command(evaluate)
+    app.command(adapt)
     app.command(encode)
     app.command(mine)
     app.command(duplicates)

@@ -156,13 +156,14 @@ def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
 
     from tenor.recipes import augmented_stages as stages
     from tenor.recipes.augmented_data import read_data
-    from tenor.recipes.augmented_outcome import compare, keep, tell_outcome
+    from tenor.recipes.augmented_outcome import compare, tell_outcome
     from tenor.recipes.augmented_silver import silver_pairs
     from tenor.recipes.fit import tell
+    from tenor.recipes.stages import keep_model, require_one_process
     from tenor.training.run import Run, machine, versions
 
     start = time.perf_counter()
-    stages.require_one_process()
+    require_one_process("train augmented", " (or spread the labelling with --engine ray)")
     stages.require_labeller(config)
     run = Run(config.out, config, resume=config.resume)
     if config.resume and run.finished is not None:
@@ -192,7 +193,8 @@ def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
         "machine": machine(),
         "seconds": time.perf_counter() - start,
     }
-    result["model"] = keep(run, comparison["kept"])
+    kept = comparison["kept"]
+    result["model"] = keep_model(run, run.folder / kept / "model", stage=kept)
     run.write_result(result)
     tell_outcome(result)
     return result

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenor.data.pool import Pool, read_pool
 from tenor.data.prepare import hold_out
@@ -19,6 +17,7 @@ from tenor.data.schema import PairTable, read_pairs
 from tenor.errors import ConfigError, DataError
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.fit import tell
+from tenor.recipes.stages import write_rows
 
 __all__ = ["AugmentedData", "read_data"]
 
@@ -122,7 +121,7 @@ def read_data(config: AugmentedConfig, folder: Path) -> AugmentedData:
     )
     paths = [folder / "gold.parquet", folder / "validation.parquet"]
     for table, path in zip((gold, validation), paths, strict=True):
-        _write(table, path)
+        write_rows(table, path)
     hashes = [gold.sha256, validation.sha256, pool.sha256, "" if test is None else test.sha256]
     return AugmentedData(
         gold=gold,
@@ -133,13 +132,3 @@ def read_data(config: AugmentedConfig, folder: Path) -> AugmentedData:
         validation_path=str(paths[1]),
         fingerprint=hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
     )
-
-
-def _write(table: PairTable, path: Path) -> None:
-    """Write rows with their usual column names, scores on 0 to 1."""
-    columns: dict[str, Any] = dict(table.columns)
-    if table.target is not None:
-        columns["score" if table.kind == "scored" else "label"] = table.target
-    scratch = path.with_name(f".{path.name}.part")
-    pq.write_table(pa.table(columns), scratch, compression="zstd")
-    scratch.replace(path)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import Any
 
 from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
 from tenor.evaluation.validation import Measure, validation
-from tenor.formats.atomic import replaced_folder
-from tenor.formats.locate import hash_model
 from tenor.models.embedder import Embedder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import AugmentedData
@@ -18,7 +15,7 @@ from tenor.recipes.augmented_stages import GOLD_ONLY, GOLD_SILVER, embedder
 from tenor.recipes.fit import tell
 from tenor.training.run import Run
 
-__all__ = ["compare", "keep", "tell_outcome"]
+__all__ = ["compare", "tell_outcome"]
 
 
 def compare(config: AugmentedConfig, data: AugmentedData, run: Run) -> dict[str, Any]:
@@ -57,13 +54,6 @@ def _comparison(models: dict[str, Embedder], given: tuple[Measure, str]) -> dict
         },
         "results": {stage: result.to_json() for stage, result in results.items()},
     }
-
-
-def keep(run: Run, stage: str) -> dict[str, str]:
-    """Copy a stage's model to model/."""
-    with replaced_folder(run.model) as target:
-        shutil.copytree(run.folder / stage / "model", target, dirs_exist_ok=True)
-    return {"path": str(run.model), "sha256": hash_model(run.model), "stage": stage}
 
 
 def tell_outcome(result: dict[str, Any]) -> None:

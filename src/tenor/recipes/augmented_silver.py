@@ -15,7 +15,7 @@ from tenor.evaluation.result import hash_files
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
-from tenor.recipes.augmented_stages import LabellerModel, device, note
+from tenor.recipes.augmented_stages import LabellerModel
 from tenor.recipes.fit import tell
 from tenor.recipes.silver import (
     Chunk,
@@ -26,6 +26,7 @@ from tenor.recipes.silver import (
     scaled,
     write_silver,
 )
+from tenor.recipes.stages import chosen_device, note
 from tenor.training.run import Run
 
 __all__ = ["silver_pairs"]
@@ -83,7 +84,9 @@ def _labelled(config: AugmentedConfig, silver: SilverLabels, labeller: LabellerM
         return silver.run(Chunk(*one) for one in found)
     if not pending:
         return silver.run(())
-    model = CrossEncoder.load(labeller.name, device=device(config), dtype=config.dtype)
+    model = CrossEncoder.load(
+        labeller.name, device=chosen_device(config.device), dtype=config.dtype
+    )
     return silver.label(model)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from tenor.errors import ConfigError, TrainingError
 from tenor.formats.atomic import write_text
 from tenor.formats.cross_encoder import read_cross_encoder
 from tenor.formats.locate import hash_model, locate
-from tenor.models.embedder import Embedder, best_device
+from tenor.models.embedder import Embedder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
 from tenor.recipes.contrastive import ContrastiveConfig
@@ -26,12 +25,13 @@ from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import tell
 from tenor.recipes.propose import propose
 from tenor.recipes.silver import CANDIDATES, write_candidates, write_cosines
+from tenor.recipes.stages import chosen_device, note
 from tenor.training.objectives import make_objective
 from tenor.training.run import Run
 
 __all__ = [
     "GOLD_ONLY", "GOLD_SILVER", "LabellerModel", "bi_encoder", "candidate_pairs", "cross_encoder",
-    "device", "embedder", "note", "require_labeller", "require_one_process", "training_rows",
+    "embedder", "require_labeller", "training_rows",
 ]  # fmt: skip
 
 GOLD_ONLY, GOLD_SILVER = "gold-only", "gold-silver"
@@ -53,15 +53,6 @@ class LabellerModel:
     name: str
     sha256: str
     notes: dict[str, Any] = field(default_factory=dict)
-
-
-def require_one_process() -> None:
-    """Raise `TrainingError` under torchrun: one stage's processes end before the next begins."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise TrainingError(
-            "train augmented runs its stages one after another in one process: start it without "
-            "torchrun (or spread the labelling with --engine ray)."
-        )
 
 
 def require_labeller(config: AugmentedConfig) -> None:
@@ -262,19 +253,8 @@ def embedder(config: AugmentedConfig, name: str) -> Embedder:
     """Load a bi-encoder as the settings say."""
     return Embedder.load(
         name,
-        device=device(config),
+        device=chosen_device(config.device),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length if name == config.model else None,
         pooling=config.pooling if name == config.model else None,
     )
-
-
-def note(run: Run, stage: str, figures: dict[str, Any]) -> None:
-    """A line in the run's log: a stage is done."""
-    with run.log_path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"stage": stage, **figures}) + "\n")
-
-
-def device(config: AugmentedConfig) -> Any:
-    """Where the models are to be."""
-    return best_device() if config.device == "auto" else config.device
