@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-THREADS = os.cpu_count() or 1
+THREADS = int(os.environ.get("TENOR_BENCH_THREADS", os.cpu_count() or 1))
 
 
 class Side:
