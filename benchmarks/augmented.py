@@ -238,8 +238,8 @@ def _brief(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "stsb": {"batch_size": 32, "max_pairs": 12_000},
-    "twitter": {"batch_size": 32, "max_pairs": 12_000},
+    "stsb": {"batch_size": 32, "max_pairs": 8_000},
+    "twitter": {"batch_size": 32, "max_pairs": 8_000},
 }
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from tenor.data.overlap import normalise
+from tenor.data.schema import read_pairs
 from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.formats.locate import hash_model
 from tenor.models.cross_encoder import CrossEncoder
@@ -101,7 +103,7 @@ def test_the_run_compares_both_models_and_keeps_the_better(config, tmp_path, cap
 
 
 def test_silver_pairs_are_distinct_new_and_labelled_by_the_cross_encoder(config, tmp_path):
-    result = train_augmented(config)
+    result = train_augmented(replace(config, label_with="cross-encoder"))
     run = tmp_path / "run"
     found = rows_of(run / "silver.parquet")
     pairs = [
@@ -115,6 +117,41 @@ def test_silver_pairs_are_distinct_new_and_labelled_by_the_cross_encoder(config,
     labeller = CrossEncoder.load(run / "cross-encoder" / "model", device="cpu", dtype="fp32")
     scores = labeller.score(list(zip(found["sentence1"], found["sentence2"], strict=True)))
     assert found["score"] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert found["cross_encoder_score"] == found["score"]
+    assert set(found["teacher_score"]) == {None}
+
+
+def test_the_mean_of_cross_encoder_and_teacher_labels(config, tmp_path):
+    result = train_augmented(replace(config, label_with="mean"))
+    run = tmp_path / "run"
+    found = rows_of(run / "silver.parquet")
+    labeller = CrossEncoder.load(run / "cross-encoder" / "model", device="cpu", dtype="fp32")
+    scores = labeller.score(list(zip(found["sentence1"], found["sentence2"], strict=True)))
+    teacher = Embedder.load(run / "teacher" / "model", device="cpu", dtype="fp32")
+    left, right = (teacher.encode(found[f"sentence{side}"], normalize=True) for side in (1, 2))
+    cosine = np.clip((left * right).sum(1), 0, 1)
+    assert found["teacher_score"] == pytest.approx(cosine.tolist(), abs=1e-5)
+    assert found["score"] == pytest.approx(((scores + cosine) / 2).tolist(), abs=1e-5)
+    hashes = (hash_model(run / stage / "model") for stage in ("cross-encoder", "teacher"))
+    assert set(found["labeller"]) == {"+".join(hashes)}
+    assert result["silver"]["label_with"] == "mean"
+
+
+def test_what_labels_is_chosen_by_the_validation_pairs(config, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="tenor")
+    silver = train_augmented(config)["silver"]
+    figures = dict(silver["labels_on_validation"])
+    assert figures.pop("metric") == "spearman"
+    assert silver["label_with"] == max(figures, key=figures.get)
+    assert f"labelling with the {silver['label_with']}" in caplog.text
+    table = read_pairs(config.validation)
+    left, right = table.columns.values()
+    run = tmp_path / "run"
+    labeller = CrossEncoder.load(run / "cross-encoder" / "model", device="cpu", dtype="fp32")
+    teacher = Embedder.load(run / "teacher" / "model", device="cpu", dtype="fp32")
+    a, b = (teacher.encode(texts, normalize=True) for texts in (left, right))
+    both = labeller.score(list(zip(left, right, strict=True))) + np.clip((a * b).sum(1), 0, 1)
+    assert figures["mean"] == pytest.approx(spearmanr(both, table.target).statistic, abs=1e-4)
 
 
 def test_no_gold_or_held_out_pair_becomes_silver(config, tmp_path):
@@ -182,10 +219,10 @@ def test_what_cannot_label_is_refused_before_anything_is_done(config, tmp_path, 
 
 
 def test_a_retriever_can_be_trained_on_the_gold_pairs(config, tmp_path):
-    result = train_augmented(replace(config, retriever="gold"))
-    assert (tmp_path / "run" / "retriever" / "model").is_dir()
+    result = train_augmented(config)
+    assert (tmp_path / "run" / "teacher" / "model").is_dir()
     found = rows_of(tmp_path / "run" / "silver.parquet")
-    retriever = Embedder.load(tmp_path / "run" / "retriever" / "model", device="cpu", dtype="fp32")
+    retriever = Embedder.load(tmp_path / "run" / "teacher" / "model", device="cpu", dtype="fp32")
     left, right = (retriever.encode(found[f"sentence{side}"], normalize=True) for side in (1, 2))
     assert found["retrieval_score"] == pytest.approx((left * right).sum(1).tolist(), abs=1e-5)
     assert result["candidates"]["candidates"] == len(left)

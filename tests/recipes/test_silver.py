@@ -105,12 +105,16 @@ def test_a_score_that_is_not_finite_is_an_error_and_not_a_label(folder):
 def test_silver_parquet_says_where_a_pair_came_from_and_who_labelled_it(folder):
     scores = np.linspace(0, 1, COUNT, dtype=np.float32)
     kept = np.arange(COUNT) % 2 == 0
-    write_silver(folder / "silver.parquet", folder, scores, kept, "f" * 64)
+    parts = {"teacher_score": scores / 2}
+    write_silver(folder / "silver.parquet", folder, scores, kept, "f" * 64, parts)
     found = pq.read_table(folder / "silver.parquet").to_pydict()
     assert list(found) == [
-        "sentence1", "sentence2", "score", "source", "rank", "retrieval_score", "kept", "labeller",
+        "sentence1", "sentence2", "score", "cross_encoder_score", "teacher_score", "source", "rank",
+        "retrieval_score", "kept", "labeller",
     ]  # fmt: skip
     assert found["score"] == pytest.approx(scores.tolist())
+    assert found["teacher_score"] == pytest.approx((scores / 2).tolist())
+    assert set(found["cross_encoder_score"]) == {None}
     assert found["kept"] == kept.tolist()
     assert set(found["labeller"]) == {"f" * 64}
     assert set(found["source"]) == {"random"}

@@ -15,6 +15,7 @@ from tenor.training.arguments import TrainingArguments
 __all__ = ["AugmentedConfig", "train_augmented"]
 
 STRATEGIES = ("semantic", "bm25", "both", "random")
+LABELLERS = ("auto", "mean", "cross-encoder")
 LOSSES = ("auto", "cosine", "cosent", "mnr", "contrastive", "online-contrastive")
 
 
@@ -26,7 +27,7 @@ class AugmentedConfig(TrainingArguments):
         gold: file or hub data set of labelled pairs: scored, or labelled 0 and 1.
         pool: file of texts without labels: a column text, or pairs, whose texts are pooled.
         out: folder of the run: config.toml, result.json, silver.parquet, model/, and a folder for
-            each stage: warm-up/, cross-encoder/, gold-only/, gold-silver/.
+            each stage: teacher/, warm-up/, cross-encoder/, gold-only/, gold-silver/.
         validation: labelled pairs that choose the best weights and the better model; from the
             domain that the model is for.
         test: labelled pairs on which the models are compared once more, which choose nothing.
@@ -40,16 +41,19 @@ class AugmentedConfig(TrainingArguments):
             many there are for each text.
         random_share: share of the candidates that are random pairs, beside those found by search:
             pairs with nothing in common, which search never finds.
-        retriever: bi-encoder of the semantic search: a name, a folder, or gold for one that is
-            trained on the gold pairs first; the model that training starts from by default.
+        retriever: bi-encoder of the semantic search: gold for one that is trained on the gold pairs
+            first (the teacher), or a name or folder.
         max_pairs: label at most so many pairs, drawn at random; 0 for all.
         resample: kde to keep the silver pairs whose scores are spread as the gold ones are, or
             none.
+        label_with: what a silver score is: cross-encoder for its score alone; mean for the mean of
+            that and the teacher's cosine, two models that err in different places; auto for the
+            one of the two that is nearer to the labels of the validation pairs.
         cross_encoder: a trained cross-encoder that labels; trained on the gold pairs by default.
         labeller_model: encoder that the cross-encoder starts from; that of `model` by default.
-        warm_up_pairs: candidate pairs on which a new cross-encoder first learns what the bi-encoder
+        warm_up_pairs: candidate pairs on which a new cross-encoder first learns what the teacher
             says of them, before it learns the gold pairs; 0 for none.
-        labeller_epochs: passes of the cross-encoder over the gold pairs.
+        labeller_epochs: passes of the cross-encoder, and of the teacher, over the gold pairs.
         labeller_batch_size: gold pairs a step of the cross-encoder.
         labeller_learning_rate: of the cross-encoder.
         gold_share: least share of gold among the rows of gold + silver training; gold pairs are
@@ -79,9 +83,10 @@ class AugmentedConfig(TrainingArguments):
     strategy: str = "semantic"
     top_k: int = 5
     random_share: float = 0.33
-    retriever: str | None = None
+    retriever: str = "gold"
     max_pairs: int = 0
     resample: str = "none"
+    label_with: str = "auto"
     cross_encoder: str | None = None
     labeller_model: str | None = None
     warm_up_pairs: int = 10_000
@@ -101,12 +106,13 @@ class AugmentedConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("gold", "pool", "out"):
+        for name in ("gold", "pool", "out", "retriever"):
             if not getattr(self, name):
                 raise ConfigError(name, getattr(self, name), "given")
         for name, choices in (
             ("strategy", STRATEGIES),
             ("resample", ("none", "kde")),
+            ("label_with", LABELLERS),
             ("loss", LOSSES),
             ("on_bad_row", ("error", "skip")),
             ("device", ("auto", "cpu", "cuda", "mps")),

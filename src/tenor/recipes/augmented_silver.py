@@ -15,6 +15,7 @@ from tenor.evaluation.result import hash_files
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
+from tenor.recipes.augmented_labels import silver_scores
 from tenor.recipes.augmented_stages import LabellerModel
 from tenor.recipes.fit import tell
 from tenor.recipes.silver import (
@@ -39,9 +40,13 @@ def silver_pairs(
     folder = run.folder / "silver"
     silver = SilverLabels(folder, labeller.sha256)
     labels = _labelled(config, silver, labeller)
-    scores, logits = scaled(labels.scores)
+    own, logits = scaled(labels.scores)
     if logits:
         tell("the labels are not on 0 to 1: taken as logits, through the logistic function")
+    pairs = read_candidates(folder)
+    left, right = (pairs[name].to_pylist() for name in ("sentence1", "sentence2"))
+    found = silver_scores(config, data, run, labeller, own, (left, right))
+    scores = found.scores
     assert data.gold.target is not None
     kept = np.ones(len(scores), dtype=bool)
     if config.resample == "kde":
@@ -55,12 +60,13 @@ def silver_pairs(
                 "pair: all are kept. Another --strategy finds other pairs."
             )
     path = run.folder / "silver.parquet"
-    write_silver(path, folder, scores, kept, labeller.sha256)
+    write_silver(path, folder, scores, kept, found.labeller, found.parts)
     notes = {
         "path": str(path),
         "labelled": len(scores),
         "kept": int(kept.sum()),
         "truncated": labels.truncated,
+        **found.notes,
         "scores": _spread(scores),
         "kept_scores": _spread(scores[kept]),
         "gold_scores": _spread(np.asarray(data.gold.target, dtype=np.float32)),

@@ -31,10 +31,10 @@ from tenor.training.run import Run
 
 __all__ = [
     "GOLD_ONLY", "GOLD_SILVER", "LabellerModel", "bi_encoder", "candidate_pairs", "cross_encoder",
-    "embedder", "require_labeller", "training_rows",
+    "embedder", "require_labeller", "teacher", "training_rows",
 ]  # fmt: skip
 
-GOLD_ONLY, GOLD_SILVER = "gold-only", "gold-silver"
+GOLD_ONLY, GOLD_SILVER, TEACHER = "gold-only", "gold-silver", "teacher"
 DEFAULT_LOSS = "cosine"
 WARM_UP_RATE = 2e-4
 EVALUATIONS = 8  # during each bi-encoder's training, unless asked otherwise
@@ -108,12 +108,19 @@ def candidate_pairs(config: AugmentedConfig, data: AugmentedData, run: Run) -> d
 
 
 def _retriever(config: AugmentedConfig, data: AugmentedData, run: Run) -> Embedder:
-    name = config.retriever or config.model
     if config.retriever == "gold":
-        if not (run.folder / "retriever" / "result.json").exists():
-            bi_encoder(config, data, run, "retriever", training_rows(config, data.gold))
-        name = str(run.folder / "retriever" / "model")
-    return embedder(config, name)
+        return teacher(config, data, run)
+    return embedder(config, config.retriever)
+
+
+def teacher(config: AugmentedConfig, data: AugmentedData, run: Run) -> Embedder:
+    """The bi-encoder trained on the gold pairs, whose cosines are on the scale of their labels."""
+    if not (run.folder / TEACHER / "result.json").exists():
+        calibrated = replace(config, loss=DEFAULT_LOSS)
+        count = config.labeller_epochs * len(data.gold)
+        rows = training_rows(calibrated, data.gold, count)
+        bi_encoder(replace(calibrated, epochs=1), data, run, TEACHER, rows)
+    return embedder(config, str(run.folder / TEACHER / "model"))
 
 
 def cross_encoder(config: AugmentedConfig, data: AugmentedData, run: Run) -> LabellerModel:
@@ -148,7 +155,7 @@ def cross_encoder(config: AugmentedConfig, data: AugmentedData, run: Run) -> Lab
 
 
 def _warmed_up(config: AugmentedConfig, data: AugmentedData, run: Run, start: str) -> str:
-    """Teach a new cross-encoder what the bi-encoder knows, on candidate pairs; give its folder.
+    """Teach a new cross-encoder what the teacher knows, on candidate pairs; give its folder.
 
     It begins where the bi-encoder is instead of far below, and reading both texts at once it can
     pass its teacher (Liu et al. 2022, Trans-Encoder, https://arxiv.org/abs/2109.13059).
@@ -158,11 +165,11 @@ def _warmed_up(config: AugmentedConfig, data: AugmentedData, run: Run, start: st
         write_cosines(
             path,
             run.folder / "silver",
-            _retriever(config, data, run),
+            teacher(config, data, run),
             config.warm_up_pairs,
             config.seed,
         )
-    tell("warm-up: the cross-encoder learns what the bi-encoder says of candidate pairs")
+    tell("warm-up: the cross-encoder learns what the teacher says of candidate pairs")
     result = _train_cross_encoder(
         config, data, run.folder / "warm-up", train=str(path), model=start, epochs=1,
         batch_size=32, learning_rate=WARM_UP_RATE,

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,11 +26,15 @@ from tenor.errors import TrainingError
 from tenor.models.bulk import progress_bar
 from tenor.models.embedder import Embedder
 
-__all__ = ["Chunk", "Labeller", "Labels", "SilverLabels", "scaled", "write_cosines", "write_silver"]
+__all__ = [
+    "Chunk", "Labeller", "Labels", "SilverLabels", "cosines", "scaled", "write_cosines",
+    "write_silver",
+]  # fmt: skip
 
 log = logging.getLogger("tenor")
 
 CANDIDATES = "candidates.parquet"
+PARTS = ("cross_encoder_score", "teacher_score")  # columns of silver.parquet
 CHUNK = 2_048  # pairs that are labelled and written together: seconds of work
 PROBE = 512  # pairs of all lengths that are labelled first and timed
 
@@ -266,7 +270,7 @@ def scaled(scores: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], bo
 
 def write_silver(
     path: Path, folder: Path, scores: npt.NDArray[np.float32], kept: npt.NDArray[np.bool_],
-    labeller: str,
+    labeller: str, parts: Mapping[str, npt.NDArray[np.float32]],
 ) -> None:  # fmt: skip
     """Write silver.parquet: every labelled pair, where it came from and who labelled it.
 
@@ -275,14 +279,17 @@ def write_silver(
         folder: where candidates.parquet is.
         scores: (C,) on 0 to 1.
         kept: (C,) which pairs are trained on; the others were left out by re-sampling.
-        labeller: hash of the cross-encoder.
+        labeller: hash of what labelled.
+        parts: (C,) scores of each model that labelled, by column; a column that is missing is null.
     """
     pairs = read_candidates(folder)
+    unknown = pa.nulls(len(scores), pa.float32())
     table = pa.table(
         {
             "sentence1": pairs["sentence1"],
             "sentence2": pairs["sentence2"],
             "score": pa.array(scores, pa.float32()),
+            **{name: parts.get(name, unknown) for name in PARTS},
             "source": pairs["source"],
             "rank": pairs["rank"],
             "retrieval_score": pairs["retrieval_score"],
@@ -307,9 +314,24 @@ def write_cosines(path: Path, folder: Path, model: Embedder, count: int, seed: i
     if count < pairs.num_rows:
         generator = np.random.default_rng([seed, 4])
         pairs = pairs.take(np.sort(generator.choice(pairs.num_rows, count, replace=False)))
-    left, right = (model.encode(column.to_pylist(), normalize=True) for column in pairs.columns)
-    cosines = np.clip(np.einsum("nd,nd->n", left, right), 0, 1)
-    _write(path, pairs.append_column("score", pa.array(cosines, pa.float32())))
+    scores = cosines(model, *(column.to_pylist() for column in pairs.columns))
+    _write(path, pairs.append_column("score", pa.array(scores, pa.float32())))
+
+
+def cosines(model: Embedder, left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float32]:
+    """(C,) the cosine of each pair, 0 for one below 0; each distinct text is encoded once."""
+    place: dict[str, int] = {}
+    sides = [
+        np.array([place.setdefault(text, len(place)) for text in texts], dtype=np.int64)
+        for texts in (left, right)
+    ]
+    vectors = model.encode(list(place), normalize=True)
+    scores = np.empty(len(sides[0]), dtype=np.float32)
+    for start in range(0, len(scores), CHUNK):
+        part = slice(start, start + CHUNK)
+        a, b = (vectors[rows[part]] for rows in sides)
+        scores[part] = np.clip(np.einsum("nd,nd->n", a, b), 0, 1)
+    return scores
 
 
 def _write(path: Path, table: pa.Table) -> None:
