@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tenor.errors import ConfigError, ModelError
-from tenor.models import cross_encoder as module
 from tenor.models import score
 from tenor.models.cross_encoder import CrossEncoder
+from tenor.models.heads import SequenceHead
 from tenor.tokens.packed import PackedBatch
 from tiny import POSITIONS, tiny_hf_tokenizer, tiny_model
 from tiny_pairs import random_pairs, tiny_classifier, tiny_cross_encoder
@@ -66,7 +66,7 @@ def test_logits_are_those_of_transformers(family, classes):
 
 def test_an_unusual_head_runs_without_packing(monkeypatch):
     expected = make("bert", classes=2, activation="identity").score(PAIRS)
-    monkeypatch.setattr(module.SequenceHead, "forward", lambda *_: torch.zeros(4, 2))
+    monkeypatch.setattr(SequenceHead, "forward", lambda *_: torch.zeros(4, 2))
     model = make("bert", classes=2, activation="identity")
     assert model.head.reads == "nothing" and not model.encoder.packed
     np.testing.assert_allclose(model.score(PAIRS), expected, atol=1e-5)

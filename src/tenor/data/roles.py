@@ -29,7 +29,9 @@ __all__ = [
     "standard_names",
 ]
 
-Kind = Literal["pairs", "triplets", "scored", "labelled_pairs", "nli", "labelled_texts"]
+Kind = Literal[
+    "pairs", "triplets", "scored", "labelled_pairs", "nli", "labelled_texts", "multi_labelled_texts"
+]
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 

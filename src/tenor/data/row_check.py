@@ -80,7 +80,10 @@ class RowCheck:
         """The index of each row's class, and the names: numbers in their order, else sorted."""
         named = [label_name(value) for value in values]
         for row, name in enumerate(named):
-            if not name:
+            if isinstance(values[row], list | tuple):
+                reason = "it is a list; only a classifier takes any number of labels a text."
+                self.add(row, reason, column)
+            elif not name:
                 self.add(row, "the label is missing.", column)
         found = {name for row, name in enumerate(named) if row not in self.faults}
         numeric = all(re.fullmatch(r"-?[0-9]+", name) for name in found)

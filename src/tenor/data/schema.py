@@ -37,7 +37,8 @@ class PairTable:
             `negative_2`, ...; or `sentence1`, `sentence2` (premise and hypothesis); or `text`.
         target: `(rows,)`; float32 scores scaled to 0..1 for `scored`, else int64 labels: 1 for
             "the same" and 0 for "different" in `labelled_pairs`, the index in `label_names` in
-            `nli` and `labelled_texts`; `None` where there is none.
+            `nli` and `labelled_texts`; in `multi_labelled_texts` `(rows, labels)` float32, 1 where
+            a label applies; `None` where there is none.
         label_names: the name of label 0, 1, ...
         lines: `(rows,)` int64, the line of the file each row came from.
         path: the file or hub data set.

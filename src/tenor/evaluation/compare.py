@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenor.evaluation.classification_figures import paired_f_score
 from tenor.evaluation.intervals import paired_bootstrap, paired_bootstrap_spearman
 from tenor.evaluation.result import EvaluationResult
 from tenor.evaluation.validation import paired_average_precision
@@ -23,6 +24,8 @@ def difference(
         found = paired_bootstrap_spearman(after.per_item[scores], before.per_item[scores], gold)
     elif metric == "average_precision":
         found = paired_average_precision(after, before)
+    elif metric not in after.per_item and {"label", "gold"} <= after.per_item.keys():
+        found = paired_f_score(after, before, metric)
     else:
         found = paired_bootstrap(after.per_item[metric], before.per_item[metric])
     verdict = "no clear difference"

@@ -28,7 +28,9 @@ __all__ = [
     "bootstrap_mean",
     "paired_bootstrap",
     "paired_bootstrap_spearman",
+    "paired_difference",
     "percentile_interval",
+    "resample_counts",
 ]
 
 _BLOCK_ELEMENTS = 1 << 20
@@ -93,7 +95,7 @@ def paired_bootstrap(
     left_N, right_N = finite("left values", left), finite("right values", right)
     require_same_length("left values", left_N, "right values", right_N)
     differences_N = left_N - right_N
-    return _difference(
+    return paired_difference(
         float(differences_N.mean()), _resampled_means(differences_N, resamples, seed), level
     )
 
@@ -125,7 +127,7 @@ def paired_bootstrap_spearman(
     columns_NM = np.stack([a_N, b_N], axis=1)
     _, observed_M = correlations(columns_NM, gold)
     _, spearman_RM = bootstrap_correlations(columns_NM, gold, resamples=resamples, seed=seed)
-    return _difference(
+    return paired_difference(
         float(observed_M[0] - observed_M[1]), spearman_RM[:, 0] - spearman_RM[:, 1], level
     )
 
@@ -152,7 +154,9 @@ def bootstrap_correlations(
         DataError: lengths differ, a value is not finite, or a column is constant.
     """
     correlate = Correlate(columns_NM, gold)
-    blocks = [correlate(counts_BN) for counts_BN in _counts(correlate.items, resamples, seed)]
+    blocks = [
+        correlate(counts_BN) for counts_BN in resample_counts(correlate.items, resamples, seed)
+    ]
     return np.concatenate([pearson for pearson, _ in blocks]), np.concatenate(
         [spearman for _, spearman in blocks]
     )
@@ -179,7 +183,14 @@ def percentile_interval(samples: npt.ArrayLike, level: float = 0.95) -> tuple[fl
     return float(low), float(high)
 
 
-def _counts(items: int, resamples: int, seed: int) -> Iterator[Floats]:
+def resample_counts(items: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each item is drawn in each resample, in blocks of shape (B, N).
+
+    Args:
+        items: N.
+        resamples: R, at least 1.
+        seed: the same seed gives the same resamples.
+    """
     if resamples < 1:
         raise ConfigError("resamples", resamples, "at least 1")
     generator = np.random.default_rng(seed)
@@ -193,12 +204,19 @@ def _counts(items: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def _resampled_means(values_N: Floats, resamples: int, seed: int) -> Floats:
-    blocks = [counts_BN @ values_N for counts_BN in _counts(len(values_N), resamples, seed)]
+    blocks = [counts_BN @ values_N for counts_BN in resample_counts(len(values_N), resamples, seed)]
     # A mean lies among its values; rounding must not put the mean of equal values beside them.
     return np.clip(np.concatenate(blocks) / len(values_N), values_N.min(), values_N.max())
 
 
-def _difference(observed: float, samples_R: Floats, level: float) -> PairedDifference:
+def paired_difference(observed: float, samples_R: Floats, level: float = 0.95) -> PairedDifference:
+    """Return a difference with its interval and p value, from the same difference on resamples.
+
+    Args:
+        observed: the difference on the items as they are.
+        samples_R: the difference on each resample, NaN where it is not defined.
+        level: share of the resamples inside the interval, between 0 and 1.
+    """
     low, high = percentile_interval(samples_R, level)
     samples_R = samples_R[~np.isnan(samples_R)]
     # The tolerance keeps exact ties, usual with zero-one values, from depending on rounding.

@@ -8,11 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tenor.formats.locate import MINILM
+
 __all__ = [
     "HUB_ID",
     "as_cell",
     "as_line",
     "data_name",
+    "front_matter",
     "results_section",
     "short_name",
     "table_section",
@@ -35,6 +38,53 @@ TRAINING_FACTS = {
     "seconds": "Seconds",
     "overlap": "Overlap of evaluation and training texts",
 }
+
+
+def front_matter(
+    name: str,
+    base_model: str,
+    evaluation: Sequence[Mapping[str, Any]],
+    *,
+    task: str,
+    library: str,
+    tags: Sequence[str],
+) -> str:
+    """The YAML atop a card that the hub understands, of a model with one task.
+
+    Args:
+        name: the model's name.
+        base_model: name, hub id or folder of the model that training started from.
+        evaluation: results of this model, as `EvaluationResult.to_json` gives them.
+        task: as the hub calls it.
+        library: what the hub shows code for.
+        tags: to find it by.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type=task,
+            dataset_name=data_name(result.get("data", {})),
+            dataset_type=data_name(result.get("data", {})),
+            metric_type=metric,
+            metric_name=metric,
+            metric_value=value,
+        )
+        for result in evaluation
+        for metric, value in result["metrics"].items()
+        if value is not None
+    ]
+    base = MINILM if base_model == MINILM.partition("/")[2] else base_model
+    on_hub = HUB_ID.fullmatch(base) is not None and not Path(base).exists()
+    measured: dict[str, Any] = {"model_name": name, "eval_results": results} if results else {}
+    data = ModelCardData(
+        library_name=library,
+        pipeline_tag=task,
+        tags=list(tags),
+        base_model=base if on_hub else None,
+        **measured,
+    )
+    return str(data.to_yaml())
 
 
 def training_section(training: Mapping[str, Any]) -> str:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tenor.formats.card_parts import (
-    HUB_ID,
     as_cell,
     as_line,
-    data_name,
+    front_matter,
     results_section,
     short_name,
     table_section,
     training_section,
     written_with,
 )
-from tenor.formats.locate import MINILM
 
 __all__ = ["cross_encoder_card"]
 
@@ -55,8 +52,16 @@ def cross_encoder_card(
         "Activation": activation,
         "Longest pair": f"{max_seq_length} tokens; of the longer text the rest is cut off",
     }
+    head = front_matter(
+        title,
+        base_model,
+        evaluation,
+        task="text-ranking" if len(labels) == 1 else "text-classification",
+        library="sentence-transformers",
+        tags=["sentence-transformers", "cross-encoder", "tenor"],
+    )
     sections = [
-        f"---\n{_front_matter(title, base_model, len(labels), evaluation)}\n---",
+        f"---\n{head}\n---",
         f"# {as_cell(title)}",
         f"A cross-encoder: it reads two texts together and gives {gives}. "
         + ("It was trained with Tenor" if training else "It was saved with Tenor")
@@ -68,38 +73,6 @@ def cross_encoder_card(
         table_section("## Versions", training.get("versions") or written_with()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _front_matter(
-    name: str, base_model: str, labels: int, evaluation: Sequence[Mapping[str, Any]]
-) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    task = "text-ranking" if labels == 1 else "text-classification"
-    results = [
-        EvalResult(
-            task_type=task,
-            dataset_name=data_name(result.get("data", {})),
-            dataset_type=data_name(result.get("data", {})),
-            metric_type=metric,
-            metric_name=metric,
-            metric_value=value,
-        )
-        for result in evaluation
-        for metric, value in result["metrics"].items()
-        if value is not None
-    ]
-    base = MINILM if base_model == MINILM.partition("/")[2] else base_model
-    on_hub = HUB_ID.fullmatch(base) is not None and not Path(base).exists()
-    measured: dict[str, Any] = {"model_name": name, "eval_results": results} if results else {}
-    data = ModelCardData(
-        library_name="sentence-transformers",
-        pipeline_tag=task,
-        tags=["sentence-transformers", "cross-encoder", "tenor"],
-        base_model=base if on_hub else None,
-        **measured,
-    )
-    return str(data.to_yaml())
 
 
 def _usage(name: str, labels: int) -> str:

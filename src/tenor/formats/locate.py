@@ -24,7 +24,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 
 DETERMINING = re.compile(
     r".*\.(safetensors|safetensors\.index\.json|model|codes)"
-    r"|(config|modules|config_sentence_transformers|sentence_\w[\w-]*_config)\.json"
+    r"|(config|modules|classifier|config_sentence_transformers|sentence_\w[\w-]*_config)\.json"
     r"|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|merges)\.json"
     r"|(vocab|merges)\.txt"
 )

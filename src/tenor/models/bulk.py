@@ -6,7 +6,7 @@ Shape legend: U distinct texts (or pairs), W width of the model's output.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,13 +23,21 @@ from tenor.tokens.token_ids import TokenIds
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["BLOCK", "cut_in_blocks", "evaluating", "progress_bar", "run_by_length"]
+__all__ = [
+    "BLOCK",
+    "cut_in_blocks",
+    "evaluating",
+    "progress_bar",
+    "run_by_length",
+    "run_distinct",
+]
 
 BLOCK = 65_536  # texts of an iterator that are sorted and run together
 TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
 
 Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 
 def run_by_length(
@@ -67,6 +75,51 @@ def run_by_length(
         if bar is not None:
             bar.advance(bar.task_ids[0], int(repeats[rows].sum()))
     return found
+
+
+def run_distinct(
+    forward: Callable[[PackedBatch], Tensor],
+    items: Sequence[Key],
+    tokenise: Callable[[list[Key]], TokenIds],
+    *,
+    width: int,
+    device: torch.device,
+    filler_id: int,
+    tokens_per_batch: int | None = None,
+    bar: Progress | None = None,
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Run a model over texts or pairs, each distinct one once.
+
+    Args:
+        forward: from a packed batch to (n, W).
+        items: N texts or pairs, with repeats as they come.
+        tokenise: from the U distinct ones to their tokens.
+        width: W.
+        device: where the model is.
+        filler_id: token to fill a row of tokens up with.
+        tokens_per_batch: tokens run at a time; chosen for the device by default.
+        bar: advanced batch by batch.
+
+    Returns:
+        (N, W) float32 in the order of the items, and how many of them were cut.
+    """
+    distinct: dict[Key, int] = {}
+    places = np.fromiter(
+        (distinct.setdefault(item, len(distinct)) for item in items), np.int64, len(items)
+    )
+    ids = tokenise(list(distinct))
+    repeats = np.bincount(places, minlength=len(distinct))
+    found = run_by_length(
+        forward,
+        ids,
+        width=width,
+        device=device,
+        filler_id=filler_id,
+        repeats=repeats,
+        tokens_per_batch=tokens_per_batch,
+        bar=bar,
+    )
+    return found[places], 0 if ids.cut is None else int(repeats[ids.cut].sum())
 
 
 def cut_in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -7,35 +7,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.atomic import replaced_folder
 from tenor.formats.cross_encoder import ACTIVATIONS, read_cross_encoder, write_activation
 from tenor.formats.cross_encoder_card import cross_encoder_card
-from tenor.formats.locate import hash_model, locate
-from tenor.models.bulk import evaluating
+from tenor.formats.locate import locate
 from tenor.models.encode_options import check_positive
-from tenor.models.encoder import Encoder, quiet
-from tenor.models.heads import SequenceHead, one_length_at_a_time, probe_batch
-from tenor.models.loading import length_limit, load_tokenizer, place
+from tenor.models.loading import load_tokenizer
 from tenor.models.score import score_all
-from tenor.models.sequence_classifier import load_classifier, lower_case_first
-from tenor.tokens.packed import PackedBatch
+from tenor.models.sequence_classifier import (
+    SequenceClassifier,
+    load_classifier,
+    lower_case_first,
+)
 from tenor.tokens.tokenizer import Tokenizer
 
 __all__ = ["CrossEncoder"]
 
 log = logging.getLogger("tenor")
 
-TOLERANCE = 5e-5  # of the probe, relative to the largest logit
 ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda logits: logits,
     "sigmoid": torch.sigmoid,
@@ -45,12 +43,10 @@ ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class CrossEncoder(nn.Module):
+class CrossEncoder(SequenceClassifier):
     """A cross-encoder: an encoder over both texts at once, and a classifier.
 
-    Make one with `CrossEncoder.load`. How the architecture's own classifier can be fed from packed
-    texts is not looked up but tried, when the model is made: a few pairs must come out as they do
-    from `transformers` alone.
+    Make one with `CrossEncoder.load`.
 
     Args:
         classifier: a `…ForSequenceClassification` of `transformers`, in fp32, in memory.
@@ -65,30 +61,17 @@ class CrossEncoder(nn.Module):
         sha256: of the files it was loaded from.
     """
 
+    unit = "pairs"
+
     def __init__(
         self, classifier: Any, tokenizer: Tokenizer, *, activation: str | None = None
     ) -> None:
-        super().__init__()
-        if classifier.base_model is classifier:
-            raise ModelError(f"{type(classifier).__name__} has no encoder that can be told apart.")
-        self.tokenizer = tokenizer
-        # Some RoBERTas have the tokenizer of a BERT, which gives types that they do not know.
-        self._one_type = getattr(classifier.config, "type_vocab_size", None) == 1
-        self._classifier = (classifier,)  # in a tuple: its layers belong to encoder and head
-        self.activation = activation or ("sigmoid" if self.classes == 1 else "identity")
-        if self.activation not in ACTIVATIONS:
-            raise ConfigError("activation", activation, f"one of {', '.join(ACTIVATIONS)}")
+        chosen = activation or ("sigmoid" if classifier.config.num_labels == 1 else "identity")
+        if chosen not in ACTIVATIONS:
+            raise ConfigError("activation", chosen, f"one of {', '.join(ACTIVATIONS)}")
+        super().__init__(classifier, tokenizer)
+        self.activation = chosen
         self.name = "cross-encoder"
-        self.sha256: str | None = None
-        classifier.eval()
-        attention = classifier.config._attn_implementation
-        batch = probe_batch(classifier.config)
-        with torch.no_grad():
-            expected = one_length_at_a_time(classifier, batch)
-            self.head = SequenceHead(classifier)
-            self.encoder = Encoder(classifier.base_model)
-            self._probe(batch, expected, attention)
-        self.eval()
 
     @classmethod
     def load(
@@ -123,7 +106,7 @@ class CrossEncoder(nn.Module):
         check_positive("classes", classes)
         folder = locate(name, revision=revision)
         layout = read_cross_encoder(folder)
-        classifier, is_new = load_classifier(layout, classes, seed)
+        classifier, is_new, _ = load_classifier(layout, classes, seed)
         raw = load_tokenizer(layout.transformer)
         if layout.do_lower_case:
             lower_case_first(raw)
@@ -132,73 +115,21 @@ class CrossEncoder(nn.Module):
             Tokenizer(raw, min(int(raw.model_max_length), 1 << 20)),
             activation=None if is_new else layout.activation,
         )
-        limit = length_limit(max_seq_length, layout.max_seq_length, model.encoder, raw)
-        model.tokenizer = Tokenizer(raw, limit)
-        model.name = str(name)
-        model.sha256 = hash_model(folder)
-        where = place(model, model.encoder, device, dtype)
+        limits = model._loaded_from(
+            name,
+            folder,
+            device=device,
+            dtype=dtype,
+            max_seq_length=max_seq_length,
+            stored=layout.max_seq_length,
+        )
         if is_new:
             log.warning(
                 "%s: the classifier is new; train it before its scores mean anything.", name
             )
         gives = "one score" if model.classes == 1 else f"{model.classes} labels"
-        log.info("%s: %s, at most %d tokens a pair, %s", name, gives, limit, where)
+        log.info("%s: %s, %s", name, gives, limits)
         return model
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return self.encoder.device
-
-    @property
-    def classes(self) -> int:
-        """Number of labels C; 1 for a single score."""
-        return int(self._classifier[0].config.num_labels)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the labels, in the order of the scores."""
-        names = self._classifier[0].config.id2label
-        return tuple(str(names[index]) for index in range(self.classes))
-
-    @labels.setter
-    def labels(self, names: Sequence[str]) -> None:
-        if len(names) != self.classes or len(set(names)) != len(names):
-            raise ConfigError("labels", tuple(names), f"{self.classes} different names")
-        config = self._classifier[0].config
-        config.id2label = dict(enumerate(names))
-        config.label2id = {label: index for index, label in enumerate(names)}
-
-    @property
-    def max_seq_length(self) -> int:
-        """Tokens of a pair that count, special tokens included; the rest is cut off."""
-        return self.tokenizer.max_length
-
-    def forward(self, batch: PackedBatch) -> Tensor:
-        """Classify packed pairs: (N, C) fp32 logits, in the order of the batch."""
-        if self._one_type:
-            batch = replace(batch, type_ids=None)
-        if self.head.reads == "nothing":
-            return one_length_at_a_time(self._classifier[0], batch)
-        logits: Tensor = self.head(self.encoder(batch), batch)
-        return logits
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of the model and of the `transformers` model it is made of."""
-        self._classifier[0].train(mode)
-        return super().train(mode)
-
-    def unused_parameters(self) -> list[nn.Parameter]:
-        """Parameters that no logit depends on, found by trying."""
-        used = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        if not used:
-            return []
-        batch = probe_batch(self._classifier[0].config)
-        with evaluating(self, self.encoder), torch.enable_grad():
-            total = self(batch.to(self.device)).sum()
-            gradients = torch.autograd.grad(total, used, allow_unused=True)
-        found = zip(used, gradients, strict=True)
-        return [parameter for parameter, gradient in found if gradient is None]
 
     def score(
         self,
@@ -276,10 +207,7 @@ class CrossEncoder(nn.Module):
             ModelError: when `folder` exists and holds something that is no model.
         """
         with replaced_folder(folder) as target:
-            with quiet():
-                self._classifier[0].save_pretrained(str(target))
-            self.tokenizer.tokenizer.model_max_length = self.max_seq_length
-            self.tokenizer.save(target)
+            self._save_transformer(target)
             write_activation(target, self.activation)
             text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
             (target / "README.md").write_text(text, encoding="utf-8")
@@ -297,21 +225,3 @@ class CrossEncoder(nn.Module):
             training=training,
             evaluation=evaluation,
         )
-
-    def _probe(self, batch: PackedBatch, expected: Tensor, attention: str) -> None:
-        """Find out which of the encoder's vectors the classifier must be given."""
-        name = type(self._classifier[0]).__name__
-        for reads in ("first", "all"):
-            self.head.reads = reads
-            try:
-                found = self(batch)
-            except Exception as problem:  # an unknown architecture may fail in any way
-                log.debug("%s cannot be given %s vectors: %s", name, reads, problem)
-                continue
-            off = (found - expected).abs().max().item()
-            if off <= TOLERANCE * max(1.0, expected.abs().max().item()):
-                return
-        log.info("%s does not run packed here: pairs of one length run together.", name)
-        self._classifier[0].base_model.set_attn_implementation(attention)
-        self.encoder = Encoder(self._classifier[0].base_model, packed=False)
-        self.head.reads = "nothing"

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenor.errors import ConfigError
-from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_by_length
+from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_distinct
+from tenor.tokens.token_ids import TokenIds
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,25 +54,25 @@ def _score_block(
     bar: Progress | None,
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Logits of some pairs, the first of which is number `first` of all."""
-    distinct: dict[tuple[str, str], int] = {}
-    places = np.empty(len(pairs), dtype=np.int64)
     for row, pair in enumerate(pairs):
         if not _is_pair(pair):
             raise ConfigError(f"pairs[{first + row}]", pair, "a pair of strings")
-        places[row] = distinct.setdefault((pair[0], pair[1]), len(distinct))
-    ids = model.tokenizer.pairs([left for left, _ in distinct], [right for _, right in distinct])
-    repeats = np.bincount(places, minlength=len(distinct))
-    logits = run_by_length(
+
+    def tokenise(distinct: list[tuple[str, str]]) -> TokenIds:
+        return model.tokenizer.pairs(
+            [left for left, _ in distinct], [right for _, right in distinct]
+        )
+
+    return run_distinct(
         model,
-        ids,
+        [(pair[0], pair[1]) for pair in pairs],
+        tokenise,
         width=model.classes,
         device=model.device,
         filler_id=model.tokenizer.filler_id,
-        repeats=repeats,
         tokens_per_batch=tokens_per_batch,
         bar=bar,
     )
-    return logits[places], 0 if ids.cut is None else int(repeats[ids.cut].sum())
 
 
 def _is_pair(pair: Any) -> bool:

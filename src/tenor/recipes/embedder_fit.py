@@ -76,7 +76,7 @@ class EmbedderFit(Fit):
     ) -> Evaluation | None:
         """How to evaluate, by which figure, and how far the texts were seen in training."""
         if given is None:
-            tell("no validation data: nothing is measured during training (give --validation or --hold-out)")
+            tell("no validation data: nothing is measured in training (give one, or --hold-out)")
             return None
         if isinstance(given, str) and Path(given).is_dir():
             given = read_beir(given)

@@ -1,0 +1,275 @@
+"""A classifier that is an encoder with a head on top: a `…ForSequenceClassification`.
+
+Shape legend: N texts, C labels.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tenor.data.class_labels import match_labels
+from tenor.errors import ConfigError, ModelError
+from tenor.formats.atomic import replaced_folder
+from tenor.formats.classifier_card import classifier_card
+from tenor.formats.cross_encoder import read_cross_encoder
+from tenor.formats.locate import locate
+from tenor.formats.sentence_transformers import read_layout
+from tenor.models.bulk import evaluating, progress_bar, run_distinct
+from tenor.models.classifier import TextClassifier, probabilities_of
+from tenor.models.encode_options import check_positive
+from tenor.models.head_layers import head_layers, renew
+from tenor.models.loading import load_tokenizer
+from tenor.models.sequence_classifier import (
+    SequenceClassifier,
+    load_classifier,
+    lower_case_first,
+)
+from tenor.tokens.tokenizer import Tokenizer
+
+__all__ = ["HEADS", "EncoderClassifier"]
+
+log = logging.getLogger("tenor")
+
+HEADS = ("linear", "mlp")
+ONE, SEVERAL = "single_label_classification", "multi_label_classification"
+# What sentence-transformers keeps in the config.json of a cross-encoder.
+CROSS_ENCODER_KEYS = ("sentence_transformers", "sbert_ce_default_activation_function")
+
+
+class EncoderClassifier(SequenceClassifier, TextClassifier):
+    """An encoder and the head that `transformers` has on top of it for classification.
+
+    What the head reads is what transformers' own class for the architecture reads, since a saved
+    folder is to give the same probabilities there: BERT's (and so all-MiniLM-L6-v2's) reads the
+    first token through the pooler, whatever pooling the embedder it started from had. `head_layers`
+    says more.
+
+    Make one with `EncoderClassifier.load`, or with `start` to train it.
+
+    Args:
+        classifier: a `…ForSequenceClassification` of `transformers`, in fp32, in memory.
+        tokenizer: its tokenizer, with the length limit.
+    """
+
+    _frozen = False
+    _new_pooler = False
+
+    def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
+        super().__init__(classifier, tokenizer)
+        for key in CROSS_ENCODER_KEYS:
+            vars(classifier.config).pop(key, None)
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str = "auto",
+        revision: str | None = None,
+        max_seq_length: int | None = None,
+    ) -> Self:
+        """Load a classifier; see `TextClassifier.load`.
+
+        Raises:
+            ModelError: when the folder cannot be read, or gives a number instead of labels.
+        """
+        folder = locate(name, revision=revision)
+        layout = read_cross_encoder(folder)
+        if not layout.has_head:
+            raise ModelError(
+                f"{name} is an encoder without a classifier; train one on labelled texts with "
+                f"`tenor train classifier --model {name} --train FILE --out DIR`."
+            )
+        classifier = load_classifier(layout, None, 0, kind="classifier").classifier
+        kind = classifier.config.problem_type
+        if kind == "regression" or (classifier.config.num_labels == 1 and kind != SEVERAL):
+            raise ModelError(
+                f"{name} gives one number a text, not labels; a cross-encoder is loaded with "
+                "CrossEncoder.load."
+            )
+        model = cls._of(classifier, layout)
+        limits = model._loaded_from(
+            name,
+            folder,
+            device=device,
+            dtype=dtype,
+            max_seq_length=max_seq_length,
+            stored=layout.max_seq_length,
+        )
+        log.info("%s: %d labels, %s", name, model.classes, limits)
+        return model
+
+    @classmethod
+    def start(
+        cls,
+        name: str | Path,
+        labels: Sequence[str],
+        *,
+        multi_label: bool = False,
+        head: str = "linear",
+        device: str | torch.device | None = None,
+        dtype: str = "auto",
+        revision: str | None = None,
+        max_seq_length: int | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Make a classifier to train of an encoder, an embedder or another classifier.
+
+        A classifier that has these labels already, in whatever order, goes on with its own head;
+        else the output layer is new.
+
+        Args:
+            name: a folder, `"all-MiniLM-L6-v2"`, or a hub id.
+            labels: names of the labels. A head that is kept has them in its own order.
+            multi_label: whether a text may have any number of them.
+            head: `"linear"`: a hidden layer before the output layer (BERT's pooler, RoBERTa's
+                `dense`) is kept where the folder has one; `"mlp"`: it is made new, too.
+            device: the best there is by default.
+            dtype: of the encoder's products.
+            revision: branch, tag or commit on the hub.
+            max_seq_length: another limit of tokens a text.
+            seed: of the weights of new layers.
+
+        Raises:
+            ConfigError: for another head, or `"mlp"` where the architecture has no hidden layer.
+            ModelError: when the folder cannot be read or cannot be made a classifier.
+        """
+        if head not in HEADS:
+            raise ConfigError("head", head, f"one of {', '.join(HEADS)}")
+        folder = locate(name, revision=revision)
+        layout = read_cross_encoder(folder)
+        loaded = load_classifier(layout, len(labels), seed, kind="classifier")
+        classifier, names = loaded.classifier, tuple(labels)
+        layers = head_layers(classifier)
+        spread = float(getattr(classifier.config, "initializer_range", 0.02))
+        if head == "mlp":
+            if not layers.hidden:
+                raise ConfigError(
+                    "head",
+                    head,
+                    f"linear: {type(classifier).__name__} has no hidden layer before its output",
+                )
+            renew(layers.hidden, spread, seed + 1)
+        said = "the output layer is new"
+        if not loaded.is_new:
+            known = [str(classifier.config.id2label[number]) for number in range(len(names))]
+            place = match_labels(names, known, by_number=False)
+            if head == "linear" and len(set(place.values())) == len(names):
+                names = tuple(sorted(names, key=place.__getitem__))
+                said = "it has these labels and goes on with its own head"
+            else:
+                renew([layers.output], spread, seed)
+        model = cls._of(classifier, layout)
+        model.labels, model.multi_label = names, multi_label
+        model._new_pooler = bool(layers.pooler) and (
+            head == "mlp" or any("pooler" in weight.split(".") for weight in loaded.made_up)
+        )
+        limits = model._loaded_from(
+            name,
+            folder,
+            device=device,
+            dtype=dtype,
+            max_seq_length=max_seq_length,
+            stored=layout.max_seq_length or _embedder_limit(folder),
+        )
+        log.info("%s: %d labels (%s), %s", name, model.classes, said, limits)
+        return model
+
+    @classmethod
+    def _of(cls, classifier: Any, layout: Any) -> Self:
+        raw = load_tokenizer(layout.transformer)
+        if layout.do_lower_case:
+            lower_case_first(raw)
+        return cls(classifier, Tokenizer(raw, min(int(raw.model_max_length), 1 << 20)))
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have any number of labels."""
+        return bool(self._classifier[0].config.problem_type == SEVERAL)
+
+    @multi_label.setter
+    def multi_label(self, value: bool) -> None:
+        self._classifier[0].config.problem_type = SEVERAL if value else ONE
+
+    def freeze_encoder(self) -> None:
+        """Train the head alone from here on, on an encoder without dropout.
+
+        A pooler that is new belongs to the head; one that came with the encoder stays as it is.
+        """
+        self._frozen = True
+        pooler = head_layers(self._classifier[0]).pooler if self._new_pooler else ()
+        head = {id(parameter) for layer in pooler for parameter in layer.parameters()}
+        for parameter in self.encoder.parameters():
+            parameter.requires_grad_(id(parameter) in head)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; a frozen encoder stays without dropout."""
+        super().train(mode)
+        if self._frozen:
+            self.encoder.eval()
+        return self
+
+    def predict_proba_blocks(
+        self,
+        blocks: Iterable[Sequence[str]],
+        *,
+        total: int | None = None,
+        tokens_per_batch: int | None = None,
+        progress: bool | None = None,
+    ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+        """Classify block after block of texts; see `TextClassifier.predict_proba_blocks`."""
+        check_positive("tokens_per_batch", tokens_per_batch)
+        done = 0
+        with evaluating(self, self.encoder), progress_bar(progress, total, "classifying") as bar:
+            for block in blocks:
+                for row, text in enumerate(block):
+                    if not isinstance(text, str):
+                        raise ConfigError(f"texts[{done + row}]", text, "a string")
+                logits, truncated = run_distinct(
+                    self,
+                    block,
+                    self.tokenizer,
+                    width=self.classes,
+                    device=self.device,
+                    filler_id=self.tokenizer.filler_id,
+                    tokens_per_batch=tokens_per_batch,
+                    bar=bar,
+                )
+                done += len(block)
+                yield probabilities_of(logits, self.multi_label), truncated
+
+    def save(self, folder: str | Path, *, card: str | None = None) -> None:
+        """Write a plain `…ForSequenceClassification` folder; see `TextClassifier.save`."""
+        with replaced_folder(folder) as target:
+            self._save_transformer(target)
+            text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
+            (target / "README.md").write_text(text, encoding="utf-8")
+
+    def card(
+        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
+    ) -> str:
+        """The model card; see `classifier_card`."""
+        return classifier_card(
+            name=name,
+            base_model=self.name,
+            labels=self.labels,
+            multi_label=self.multi_label,
+            max_seq_length=self.max_seq_length,
+            kind="fine-tuned",
+            training=training,
+            evaluation=evaluation,
+        )
+
+
+def _embedder_limit(folder: Path) -> int | None:
+    """Tokens a text may have in an embedder's folder, where it is one and says so."""
+    is_embedder = (folder / "modules.json").is_file()
+    return read_layout(folder).max_seq_length if is_embedder else None

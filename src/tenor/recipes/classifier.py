@@ -1,0 +1,291 @@
+"""A text classifier from labelled texts: fine-tuned, or a head on a frozen encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tenor.errors import ConfigError
+from tenor.training.arguments import TrainingArguments
+
+if TYPE_CHECKING:
+    from tenor.data.schema import PairTable
+    from tenor.models.classifier import TextClassifier
+    from tenor.recipes.fit import Evaluation, Fit
+
+__all__ = ["ClassifierConfig", "train_classifier", "train_on_table"]
+
+HEAD_LEARNING_RATE = 1e-3  # where only the head is trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(TrainingArguments):
+    """Settings of training a text classifier, beside those of the training loop.
+
+    Attributes:
+        train: file (csv, tsv, jsonl, parquet, also .gz) or hub data set to train on: text and
+            label; a list of labels, or several with | between them, for several labels a text.
+        out: folder of the run: config.toml, log.jsonl, result.json, model/, checkpoints/.
+        validation: file or hub data set to evaluate on.
+        model: encoder, embedder or classifier to start from: a name, folder or hub id.
+        head: linear: a new output layer; mlp: a new hidden layer before it, too; logistic:
+            logistic regression on the embeddings of a frozen embedder, which takes seconds.
+        freeze: none: everything is trained; all: the head alone.
+        loss: auto (from the data), cross-entropy, or bce: each label by itself, so that a text
+            may get none.
+        class_weights: none, or balanced: rare labels count as much as frequent ones.
+        label_smoothing: share of each label that is spread over all of them.
+        multi_label: whether a text may have several labels; told from the data by default.
+        inverse_regularization: with head logistic, C of the regression; chosen by cross-validation
+            on the training data by default.
+        columns: role (text, label) = column of the file, where columns have other names.
+        hold_out: share of the training texts to evaluate on, where there is no validation file.
+        on_bad_row: error, or skip to drop bad rows and count them.
+        max_seq_length: tokens of a text that count; the model's own limit by default.
+        device: auto, cpu, cuda or mps.
+        resume: go on with the run in `out`.
+        epochs: passes over the data.
+        batch_size: texts a step, over all processes together.
+        learning_rate: the highest, reached after warm-up; small encoders like all-MiniLM-L6-v2
+            learn better at 1e-4. Left at its default, it is 1e-3 where only the head is trained.
+    """
+
+    train: str
+    out: str
+    validation: str | None = None
+    model: str = "all-MiniLM-L6-v2"
+    head: str = "linear"
+    freeze: str = "none"
+    loss: str = "auto"
+    class_weights: str = "none"
+    label_smoothing: float = 0.0
+    multi_label: bool | None = None
+    inverse_regularization: float | None = None
+    columns: dict[str, str] | None = None
+    hold_out: float = 0.0
+    on_bad_row: str = "error"
+    max_seq_length: int | None = None
+    device: str = "auto"
+    resume: bool = False
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.out:
+            raise ConfigError("out", self.out, "a folder for the run")
+        if not self.train:
+            raise ConfigError("train", self.train, "a file or a hub data set")
+        if self.head not in ("linear", "mlp", "logistic"):
+            raise ConfigError("head", self.head, "linear, mlp or logistic")
+        if self.freeze not in ("none", "all"):
+            raise ConfigError("freeze", self.freeze, "none or all")
+        if self.class_weights not in ("none", "balanced"):
+            raise ConfigError("class_weights", self.class_weights, "none or balanced")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError("label_smoothing", self.label_smoothing, "a share from 0 up to 1")
+        if self.head == "logistic" and self.label_smoothing:
+            raise ConfigError("label_smoothing", self.label_smoothing, "0 with head logistic")
+        if self.inverse_regularization is not None:
+            if self.head != "logistic":
+                value = self.inverse_regularization
+                raise ConfigError("inverse_regularization", value, "left out without head logistic")
+            if self.inverse_regularization <= 0:
+                value = self.inverse_regularization
+                raise ConfigError("inverse_regularization", value, "above 0")
+        if not 0 <= self.hold_out < 1:
+            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
+        if self.hold_out and self.validation:
+            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
+        if self.on_bad_row not in ("error", "skip"):
+            raise ConfigError("on_bad_row", self.on_bad_row, "error or skip")
+        if self.device not in ("auto", "cpu", "cuda", "mps"):
+            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
+
+
+def train_classifier(config: ClassifierConfig) -> dict[str, Any]:
+    """Train a classifier, evaluate it, and save it with everything about it.
+
+    The weights kept are those of the best evaluation: by macro F1, or by micro F1 where a text may
+    have several labels.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        TenorError: for settings, data or a model that cannot be used; nothing is lost.
+    """
+    import time
+
+    from tenor.data.labelled_texts import read_labelled_texts
+    from tenor.recipes.fit import Fit, tell
+
+    start = time.perf_counter()
+    fit = Fit(config, config.out, resume=config.resume)
+    if fit.finished is not None:
+        tell(f"{config.out} is done already; nothing to resume.")
+        return fit.finished
+    table = read_labelled_texts(
+        config.train,
+        columns=config.columns,
+        multi_label=config.multi_label,
+        on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
+    )
+    return train_on_table(fit, config, table, start)[0]
+
+
+def train_on_table(
+    fit: Fit, config: ClassifierConfig, table: PairTable, start: float
+) -> tuple[dict[str, Any], TextClassifier]:
+    """Train a classifier on labelled texts that were read.
+
+    Args:
+        fit: the run.
+        config: the settings.
+        table: what `read_labelled_texts` gives.
+        start: when the run began, by `time.perf_counter`.
+
+    Returns:
+        What result.json holds, and the trained model.
+    """
+    from tenor.data.labelled_split import hold_out_by_label
+    from tenor.data.labelled_texts import describe_labels, describe_repeats
+    from tenor.recipes.fit import announce_table, tell
+    from tenor.recipes.logistic import train_logistic
+    from tenor.training.classification_objectives import choose_classification_loss
+
+    loss, why = choose_classification_loss(config.loss, table.kind == "multi_labelled_texts")
+    announce_table(table, loss, why)
+    tell(describe_labels(table))
+    if 2 * len(table.label_names or ()) > len(table):
+        tell("hardly any label has two texts: is this the column of the labels?")
+    repeats = describe_repeats(table)
+    if repeats is not None:
+        tell(repeats)
+    held = None
+    if config.hold_out:
+        table, held = hold_out_by_label(table, config.hold_out, config.seed)
+    if loss == "bce":
+        table, held = _each_label_by_itself(table), held and _each_label_by_itself(held)
+    evaluation = _evaluation(config, table, held)
+    if config.head == "logistic":
+        return train_logistic(fit, config, table, evaluation, start)
+    return _fine_tune(fit, config, table, evaluation, loss, start)
+
+
+def _fine_tune(
+    fit: Fit,
+    config: ClassifierConfig,
+    table: PairTable,
+    evaluation: Evaluation | None,
+    loss: str,
+    start: float,
+) -> tuple[dict[str, Any], TextClassifier]:
+    from tenor.models.encoder_classifier import EncoderClassifier
+    from tenor.recipes.fit import Source, tell
+    from tenor.training.batch import TrainingData
+    from tenor.training.classification_objectives import (
+        balanced_weights,
+        make_classification_objective,
+    )
+
+    assert table.target is not None and table.label_names is not None
+    model = EncoderClassifier.start(
+        config.model,
+        table.label_names,
+        multi_label=loss == "bce",
+        head=config.head,
+        device=None if config.device == "auto" else config.device,
+        dtype=config.dtype,
+        max_seq_length=config.max_seq_length,
+        seed=config.seed,
+    )
+    arguments = config
+    if config.freeze == "all":
+        model.freeze_encoder()
+        if config.learning_rate == ClassifierConfig.learning_rate:
+            arguments = replace(config, learning_rate=HEAD_LEARNING_RATE)
+    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    tell(f"{trained:,} parameters are trained, learning rate {arguments.learning_rate:g}")
+    target = _in_order_of(model.labels, table)
+    weights = None
+    if config.class_weights == "balanced":
+        weights = balanced_weights(target, len(model.labels))
+        tell(f"weights of the labels: from {weights.min():.3g} to {weights.max():.3g}")
+    result = fit.train(
+        model,
+        make_classification_objective(
+            loss, weights=weights, label_smoothing=config.label_smoothing
+        ),
+        TrainingData.of(table.columns, target, model.tokenizer),
+        loss=loss,
+        source=Source.of(table),
+        evaluation=evaluation,
+        arguments=arguments,
+        card=lambda result: model.card(
+            name=fit.run.folder.name,
+            training={**result, "arguments": fit.run.settings(fit.run.folder)},
+            evaluation=[result["after"]] if result["after"] else [],
+        ),
+        start=start,
+    )
+    return result, model
+
+
+def _evaluation(
+    config: ClassifierConfig, training: PairTable, held: PairTable | None
+) -> Evaluation | None:
+    """How to evaluate, by which figure, and how far the texts were seen in training."""
+    from tenor.data.labelled_texts import read_labelled_texts
+    from tenor.data.overlap import overlap
+    from tenor.evaluation.classification import Classification, classification_metric
+    from tenor.recipes.fit import Evaluation, tell
+
+    if held is None and config.validation is None:
+        tell("no validation data: nothing will be measured (give --validation or --hold-out)")
+        return None
+    several = training.kind == "multi_labelled_texts"
+    table = held
+    if table is None:
+        assert config.validation is not None
+        table = read_labelled_texts(
+            config.validation,
+            columns=config.columns,
+            known=training.label_names,
+            owner="the training data",
+            multi_label=several,
+            on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
+        )
+    shared = overlap(training, table).describe()
+    tell(shared)
+    return Evaluation(
+        Classification(table, seed=config.seed), classification_metric(several), shared
+    )
+
+
+def _each_label_by_itself(table: PairTable) -> PairTable:
+    """Labels of one a text as if there could be any number."""
+    import numpy as np
+
+    assert table.target is not None and table.label_names is not None
+    if table.kind == "multi_labelled_texts":
+        return table
+    target = np.eye(len(table.label_names), dtype=np.float32)[table.target]
+    return replace(table, kind="multi_labelled_texts", target=target)
+
+
+def _in_order_of(labels: tuple[str, ...], table: PairTable) -> Any:
+    """The table's labels by the numbers that the model has for them."""
+    import numpy as np
+
+    assert table.target is not None and table.label_names is not None
+    place = np.array([labels.index(name) for name in table.label_names])
+    if table.target.ndim == 1:
+        return place[table.target]
+    target = np.empty_like(table.target)
+    target[:, place] = table.target
+    return target
