@@ -30,7 +30,10 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1_000_000)
     given = parser.parse_args()
     from tenor import Embedder
+    from tenor.models.bulk import keep_few_kernels
     from tenor.recipes.encode import encode_file
+
+    keep_few_kernels()  # as `tenor encode` does
 
     model = Embedder.load(MODEL, device="cpu")
     samples: list[tuple[float, float]] = []
@@ -58,6 +61,7 @@ def main() -> None:
             "texts_per_second": figures["texts"] / figures["seconds"],
             "vectors_mib_on_disk": size,
             "blocks": len(samples),
+            "resident_mib": [round(memory) for _, memory in samples],
             "resident_mib_first_half": max(memory for _, memory in samples[:half]),
             "resident_mib_second_half": max(memory for _, memory in samples[half:]),
         },

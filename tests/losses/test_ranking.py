@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tenor.losses import ranking
 from tenor.losses.ranking import exclusions, multiple_negatives_ranking
 
 
@@ -217,3 +218,32 @@ def test_exclusions_refuse_wrong_shapes():
         exclusions(ids, ids, torch.tensor([0]))
     with pytest.raises(ValueError, match="candidate_ids_C"):
         exclusions(ids, ids[None], torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_large_batch_is_scored_some_rows_at_a_time_with_the_same_result(symmetric, monkeypatch):
+    torch.manual_seed(0)
+    anchors = torch.randn(13, 4, dtype=torch.float64, requires_grad=True)
+    candidates = torch.randn(17, 4, dtype=torch.float64, requires_grad=True)
+    positives = torch.randint(17, (13,))
+    excluded = torch.rand(13, 17) < 0.2
+
+    def run():
+        loss = multiple_negatives_ranking(
+            anchors, candidates, positives, excluded_BC=excluded, symmetric=symmetric
+        )
+        return loss, *torch.autograd.grad(loss, (anchors, candidates))
+
+    whole = run()
+    seen = []
+    cross_entropy = ranking.functional.cross_entropy
+
+    def watched(scores, *arguments, **options):
+        seen.append(scores.shape)
+        return cross_entropy(scores, *arguments, **options)
+
+    monkeypatch.setattr(ranking, "SCORES_AT_ONCE", 5 * 17)
+    monkeypatch.setattr(ranking.functional, "cross_entropy", watched)
+    for one, other in zip(run(), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    assert max(rows * columns for rows, columns in seen) <= 5 * 17

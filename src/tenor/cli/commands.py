@@ -160,7 +160,10 @@ def encode(
         workers: with engine ray, how many hold the model; one for each GPU or CPU by default.
     """
     from tenor.errors import ConfigError
+    from tenor.models.bulk import keep_few_kernels
     from tenor.recipes.encode import encode_file, encode_file_on_ray
+
+    keep_few_kernels()
 
     options: dict[str, Any] = {
         "column": column,

@@ -5,15 +5,19 @@ Tensor names end in their shape: B rows of the batch, C candidates, D dimension.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from tenor.losses.upcast import upcast
 
 __all__ = ["exclusions", "multiple_negatives_ranking"]
+
+SCORES_AT_ONCE = 1 << 20  # scores that stand in memory together
 
 
 def multiple_negatives_ranking(
@@ -78,20 +82,27 @@ def multiple_negatives_ranking(
         0.5127
     """
     _check_shapes(anchors_BD, candidates_CD, positives_B, excluded_BC)
-    scores_BC = _scores(anchors_BD, candidates_CD, similarity, scale)
-    if excluded_BC is not None:
-        left_out_BC = excluded_BC.scatter(1, positives_B[:, None], False)
-        scores_BC = scores_BC.masked_fill_(left_out_BC, -torch.inf)
-    loss = functional.cross_entropy(scores_BC, positives_B)
+    anchors_BD, candidates_CD = _to_compare(anchors_BD, candidates_CD, similarity)
+
+    def left_out(rows: slice) -> Tensor | None:
+        if excluded_BC is None:
+            return None
+        return excluded_BC[rows].scatter(1, positives_B[rows, None], False)
+
+    loss = _mean_of_rows(scale * anchors_BD, candidates_CD, positives_B, left_out)
     if not symmetric:
         return loss
 
-    rows_B = torch.arange(len(positives_B), device=positives_B.device)
-    shared_BB = positives_B[:, None] == positives_B[None, :]
-    shared_BB.fill_diagonal_(False)
-    # Row i: positive of row i against every anchor. The exclusions are already in the scores.
-    backward_BB = scores_BC.index_select(1, positives_B).T.masked_fill(shared_BB, -torch.inf)
-    return (loss + functional.cross_entropy(backward_BB, rows_B)) / 2
+    def left_out_anchors(rows: slice) -> Tensor:
+        # An anchor that shares the row's positive, or that has it excluded.
+        out_bB = positives_B[rows, None] == positives_B[None, :]
+        if excluded_BC is not None:
+            out_bB |= excluded_BC.index_select(1, positives_B[rows]).T
+        return out_bB.scatter_(1, own_B[rows, None], False)
+
+    own_B = torch.arange(len(positives_B), device=positives_B.device)
+    chosen_BD = functional.embedding(positives_B, candidates_CD)
+    return (loss + _mean_of_rows(scale * chosen_BD, anchors_BD, own_B, left_out_anchors)) / 2
 
 
 def exclusions(anchor_ids_B: Tensor, candidate_ids_C: Tensor, positives_B: Tensor) -> Tensor:
@@ -139,23 +150,62 @@ def exclusions(anchor_ids_B: Tensor, candidate_ids_C: Tensor, positives_B: Tenso
     # One row a distinct anchor, one column a distinct text: linear in the size of the result.
     positive_of = torch.zeros(len(groups), len(texts), dtype=torch.bool, device=group_B.device)
     positive_of[group_B, text_C[positives_B]] = True
-    excluded_BC = positive_of[group_B][:, text_C]
+    excluded_BC = positive_of[group_B[:, None], text_C[None, :]]
     excluded_BC |= anchor_ids_B[:, None] == candidate_ids_C[None, :]
     return excluded_BC.scatter_(1, positives_B[:, None], False)
 
 
-def _scores(
-    anchors_BD: Tensor, candidates_CD: Tensor, similarity: Literal["cosine", "dot"], scale: float
-) -> Tensor:
+def _to_compare(
+    anchors_BD: Tensor, candidates_CD: Tensor, similarity: Literal["cosine", "dot"]
+) -> tuple[Tensor, Tensor]:
+    """Both in the precision that scores are computed in, and of length 1 for cosines."""
     anchors_BD, candidates_CD = upcast(anchors_BD, candidates_CD)
     if similarity == "cosine":
-        anchors_BD = functional.normalize(anchors_BD)
-        candidates_CD = functional.normalize(candidates_CD)
-    elif similarity != "dot":
+        return functional.normalize(anchors_BD), functional.normalize(candidates_CD)
+    if similarity != "dot":
         raise ValueError(f"similarity must be 'cosine' or 'dot', not {similarity!r}")
-    # Autocast would take the product back to bf16.
-    with torch.autocast(anchors_BD.device.type, enabled=False):
-        return (scale * anchors_BD) @ candidates_CD.T
+    return anchors_BD, candidates_CD
+
+
+def _mean_of_rows(
+    queries_BD: Tensor,
+    keys_CD: Tensor,
+    targets_B: Tensor,
+    left_out: Callable[[slice], Tensor | None],
+) -> Tensor:
+    """Mean cross-entropy of picking each query's target among all keys.
+
+    The scores of a large batch never stand in memory at once: they are computed some rows at a
+    time, and again in the backward pass, which costs one small product.
+
+    Args:
+        queries_BD: B queries.
+        keys_CD: C keys.
+        targets_B: index of each query's key.
+        left_out: of some rows, which keys do not count.
+    """
+
+    def total(queries_bD: Tensor, keys_CD: Tensor, rows: slice) -> Tensor:
+        # Autocast would take the product back to bf16.
+        with torch.autocast(queries_bD.device.type, enabled=False):
+            scores_bC = queries_bD @ keys_CD.T
+        out_bC = left_out(rows)
+        if out_bC is not None:
+            scores_bC = scores_bC.masked_fill_(out_bC, -torch.inf)
+        return functional.cross_entropy(scores_bC, targets_B[rows], reduction="sum")
+
+    count = len(queries_BD)
+    step = max(1, SCORES_AT_ONCE // len(keys_CD))
+    if count <= step:
+        return total(queries_BD, keys_CD, slice(0, count)) / count
+    parts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    totals = [
+        checkpoint(
+            total, queries_BD[rows], keys_CD, rows, use_reentrant=False, preserve_rng_state=False
+        )
+        for rows in parts
+    ]
+    return torch.stack(totals).sum() / count
 
 
 def _check_shapes(

@@ -5,6 +5,7 @@ Shape legend: U distinct texts (or pairs), W width of the model's output.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,11 +28,13 @@ __all__ = [
     "BLOCK",
     "cut_in_blocks",
     "evaluating",
+    "keep_few_kernels",
     "progress_bar",
     "run_by_length",
     "run_distinct",
 ]
 
+KERNELS = 32  # compiled matrix products that bulk work keeps at a time
 BLOCK = 65_536  # texts of an iterator that are sorted and run together
 TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
@@ -120,6 +123,17 @@ def run_distinct(
         bar=bar,
     )
     return found[places], 0 if ids.cut is None else int(repeats[ids.cut].sum())
+
+
+def keep_few_kernels() -> None:
+    """Let oneDNN keep few of the kernels it compiles, so that memory stays flat in bulk work.
+
+    It compiles one for every new shape of a product and keeps 1,024, hundreds of megabytes, which
+    long streams of texts fill up bit by bit. Call it in a process that only encodes, before the
+    model is loaded; where the user has set the variable, that counts. Training repeats its shapes
+    and is better off without.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
 
 
 def cut_in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
