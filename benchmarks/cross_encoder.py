@@ -1,8 +1,8 @@
 """A cross-encoder on STS-B's training pairs, and scoring, beside sentence-transformers' own.
 
 Sides: tenor (its default), sentence-transformers with its defaults, and with bf16. Same weights to
-start from (all-MiniLM-L6-v2 and a new head), rows and their order, batch size, number of updates,
-learning rate, schedule and dropout; the new heads and the dropout masks differ with the seed.
+start from (all-MiniLM-L6-v2 and a head that a seed makes), rows and their order, batch size, number
+of updates, learning rate, schedule and dropout; only the dropout masks differ between the sides.
 
 `--speed` trains `--steps` steps in turns; `--quality` trains one epoch over several seeds and
 measures Spearman on STS-B test; `--score` scores Twitter URL pairs in turns.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarks._data import MODEL, model_folder, read
+from benchmarks._data import model_folder, read
 from benchmarks._sides import THREADS, Side, quality_rows, serve, speed_rows, write
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
@@ -38,6 +38,17 @@ def pairs_to_score(every: int) -> list[tuple[str, str]]:
     return pairs[:SCORED:every]
 
 
+def start_of(seed: int) -> str:
+    """A folder with the encoder and a new head, which the peer makes from the seed."""
+    import torch
+    from sentence_transformers.cross_encoder import CrossEncoder
+
+    folder = tempfile.mkdtemp()
+    torch.manual_seed(seed)
+    CrossEncoder(model_folder(), num_labels=1, device="cpu").save_pretrained(folder)
+    return folder
+
+
 def train_ours(seed: int, steps: int) -> tuple[float, int, Any]:
     import numpy as np
 
@@ -50,7 +61,7 @@ def train_ours(seed: int, steps: int) -> tuple[float, int, Any]:
 
     keep_freed_memory()
     left, right, scores = training_rows(steps)
-    model = CrossEncoder.load(MODEL, device="cpu", classes=1, seed=seed)
+    model = CrossEncoder.load(start_of(seed), device="cpu")
     start = time.perf_counter()
     columns = {"sentence1": left, "sentence2": right}
     data = pair_data(columns, np.asarray(scores, dtype=np.float32), model.tokenizer)
@@ -85,8 +96,8 @@ def train_theirs(seed: int, steps: int, bf16: bool) -> tuple[float, int, Any]:
     from tenor.tokens.plan import TrainingPlan
 
     left, right, scores = training_rows(steps)
+    model = CrossEncoder(start_of(seed), device="cpu")
     torch.manual_seed(seed)
-    model = CrossEncoder(model_folder(), num_labels=1, device="cpu")
     order = TrainingPlan(len(scores), BATCH, seed).order(0).tolist()
 
     def in_our_order(dataset: Any, **options: Any) -> Any:
@@ -120,11 +131,7 @@ def scorer(name: str) -> Any:
     """What scores pairs with the weights of a cross-encoder saved by sentence-transformers."""
     import torch
 
-    folder = tempfile.mkdtemp()
-    torch.manual_seed(0)
-    from sentence_transformers.cross_encoder import CrossEncoder as Theirs
-
-    Theirs(model_folder(), num_labels=1, device="cpu").save_pretrained(folder)
+    folder = start_of(0)
     if name == "tenor":
         from tenor.models.cross_encoder import CrossEncoder
 
@@ -132,6 +139,8 @@ def scorer(name: str) -> Any:
     options: dict[str, Any] = {}
     if name.endswith("bf16"):
         options["model_kwargs"] = {"dtype": torch.bfloat16}
+    from sentence_transformers.cross_encoder import CrossEncoder as Theirs
+
     theirs = Theirs(folder, device="cpu", **options)
     return lambda pairs: theirs.predict(pairs, batch_size=128, show_progress_bar=False)
 
