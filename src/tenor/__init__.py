@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
     from tenor.recipes.cross_encoder import CrossEncoderConfig, train_cross_encoder
     from tenor.recipes.estimator import TenorClassifier
+    from tenor.recipes.few_shot import FewShotConfig, train_few_shot
     from tenor.recipes.tagger import TaggerConfig, train_tagger
     from tenor.search.index import SearchIndex
 
@@ -25,6 +26,7 @@ __all__ = [
     "CrossEncoder",
     "CrossEncoderConfig",
     "Embedder",
+    "FewShotConfig",
     "SearchIndex",
     "Tagger",
     "TaggerConfig",
@@ -36,6 +38,7 @@ __all__ = [
     "train_classifier",
     "train_contrastive",
     "train_cross_encoder",
+    "train_few_shot",
     "train_tagger",
 ]
 
@@ -48,6 +51,7 @@ _HOMES = {
     "CrossEncoder": "tenor.models.cross_encoder",
     "CrossEncoderConfig": "tenor.recipes.cross_encoder",
     "Embedder": "tenor.models.embedder",
+    "FewShotConfig": "tenor.recipes.few_shot",
     "SearchIndex": "tenor.search.index",
     "Tagger": "tenor.models.tagger",
     "TaggerConfig": "tenor.recipes.tagger",
@@ -56,6 +60,7 @@ _HOMES = {
     "train_classifier": "tenor.recipes.classifier",
     "train_contrastive": "tenor.recipes.contrastive",
     "train_cross_encoder": "tenor.recipes.cross_encoder",
+    "train_few_shot": "tenor.recipes.few_shot",
     "train_tagger": "tenor.recipes.tagger",
 }
 

@@ -87,12 +87,25 @@ def python(*arguments, **options):
 
 def test_the_public_names_are_these():
     assert sorted(tenor.__all__) == [
+        "ClassifierConfig",
         "ContrastiveConfig",
+        "CrossEncoder",
+        "CrossEncoderConfig",
         "Embedder",
+        "FewShotConfig",
+        "SearchIndex",
+        "Tagger",
+        "TaggerConfig",
+        "TenorClassifier",
         "TenorError",
+        "TextClassifier",
         "__version__",
         "errors",
+        "train_classifier",
         "train_contrastive",
+        "train_cross_encoder",
+        "train_few_shot",
+        "train_tagger",
     ]
     assert all(getattr(tenor, name) is not None for name in tenor.__all__)
     assert dir(tenor) == sorted(tenor.__all__)

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from tenor.cli import classifier_commands, search_commands, static_commands, tagger_commands
+from tenor.cli import (
+    classifier_commands,
+    few_shot_commands,
+    search_commands,
+    static_commands,
+    tagger_commands,
+)
 from tenor.cli.adapt_commands import adapt
 from tenor.cli.augmented_commands import augmented
 from tenor.cli.cross_encoder_commands import cross_encoder, pairs
@@ -51,6 +57,7 @@ def add_to(app: App) -> None:
     search_commands.add_to(app)
     static_commands.add_to(app, train)
     classifier_commands.add_to(app, train, evaluate)
+    few_shot_commands.add_to(app, train)
     tagger_commands.add_to(train, evaluate)
     app.command(demo)
 

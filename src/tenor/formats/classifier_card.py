@@ -53,7 +53,7 @@ def classifier_card(
     linear = kind == "linear"
     gives = "any number of labels" if multi_label else "one label"
     how = (
-        "a frozen embedder with a linear classifier on its vectors"
+        "an embedder with a linear classifier on its vectors"
         if linear
         else "an encoder with a classifier on top"
     )

@@ -18,6 +18,7 @@ from tenor.data.class_labels import match_labels
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.classifier import has_linear_classifier
 from tenor.formats.locate import locate
+from tenor.formats.setfit import is_setfit
 from tenor.models.bulk import BLOCK, cut_in_blocks
 
 __all__ = ["Labels", "TextClassifier", "probabilities_of"]
@@ -66,7 +67,13 @@ class TextClassifier(ABC):
         from tenor.models.embedding_classifier import EmbeddingClassifier
         from tenor.models.encoder_classifier import EncoderClassifier
 
-        linear = has_linear_classifier(locate(name, revision=revision))
+        folder = locate(name, revision=revision)
+        linear = has_linear_classifier(folder)
+        if not linear and is_setfit(folder):
+            raise ModelError(
+                f"{folder} is a classifier that SetFit saved, with a pickled head: convert it once "
+                f"with `tenor convert-setfit {folder} --out NEW --allow-pickle`."
+            )
         kind: type[TextClassifier] = EmbeddingClassifier if linear else EncoderClassifier
         return kind.load(
             name, device=device, dtype=dtype, revision=revision, max_seq_length=max_seq_length
