@@ -13,7 +13,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tenor.errors import ConfigError
-from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_by_length
+from tenor.models.bulk import (
+    BLOCK,
+    cut_in_blocks,
+    evaluating,
+    give_back_freed_memory,
+    progress_bar,
+    run_by_length,
+)
 from tenor.tokens.packed import PackedBatch
 
 if TYPE_CHECKING:
@@ -65,7 +72,9 @@ def encode_blocks(
         evaluating(model, model.encoder, options.dtype),
         progress_bar(options.progress, total, "encoding") as bar,
     ):
-        for block in blocks:
+        for number, block in enumerate(blocks):
+            if number:
+                give_back_freed_memory()
             yield _encode_block(model, block, options, bar)
 
 
