@@ -8,7 +8,8 @@ from tenor.errors import ConfigError
 
 
 def test_the_chosen_loss_takes_the_kind_and_gives_a_reason() -> None:
-    chosen = {kind: choose_loss(kind) for kind in get_args(Kind)}
+    kinds = set(get_args(Kind)) - {"multi_labelled_texts"}
+    chosen = {kind: choose_loss(kind) for kind in kinds}
     assert {kind: loss for kind, (loss, _) in chosen.items()} == {
         "pairs": "mnr",
         "triplets": "mnr",
@@ -20,6 +21,11 @@ def test_the_chosen_loss_takes_the_kind_and_gives_a_reason() -> None:
     for kind, (loss, reason) in chosen.items():
         check_loss(loss, kind)
         assert reason
+
+
+def test_several_labels_a_text_are_for_classifiers() -> None:
+    with pytest.raises(ConfigError, match="one label a text; for several, train a classifier"):
+        choose_loss("multi_labelled_texts")
 
 
 def test_a_loss_that_does_not_fit_names_those_that_do() -> None:

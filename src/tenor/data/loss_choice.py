@@ -44,9 +44,15 @@ _DESCRIPTIONS: dict[Kind, str] = {
 def choose_loss(kind: Kind) -> tuple[str, str]:
     """The loss that `--loss auto` takes for a kind of data, and why, in words for the log.
 
+    Raises:
+        ConfigError: for texts with several labels, which no contrastive loss here takes.
+
     >>> choose_loss("scored")[0]
     'cosent'
     """
+    if kind not in _CHOICES:
+        allowed = "used with one label a text; for several, train a classifier or few-shot"
+        raise ConfigError("loss", "auto", allowed)
     return _CHOICES[kind]
 
 
