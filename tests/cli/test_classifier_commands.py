@@ -81,7 +81,7 @@ def test_wrong_use_is_told(start, data, tmp_path, capsys):
     assert "tenor train classifier" in capsys.readouterr().err
     settings = ("--train", data, "--out", tmp_path / "run")
     assert run("train", "classifier", *settings, "--freeze", "some") == 2
-    assert "none or all" in capsys.readouterr().err
+    assert "none, embeddings, a number of blocks" in capsys.readouterr().err
     other = tmp_path / "other.csv"
     other.write_text("text,label\na,plant\n")
     assert run("train", "classifier", *settings, "--model", start, "--head", "logistic") == 0

@@ -17,6 +17,8 @@ from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
 from tenor.models.static import StaticEmbedder
 from tenor.tokens.packed import PackedBatch
+from tenor.training.freezing import Freezing
+from tenor.training.frozen_model import FrozenModel
 from tiny import WIDTH, random_texts, tiny_hf_tokenizer, tiny_model
 from tiny_labels import tiny_encoder_classifier
 from tiny_pairs import tiny_classifier, tiny_cross_encoder
@@ -286,7 +288,7 @@ def trained_names(model):
 )
 def test_a_frozen_encoder_leaves_the_head(head, expected, tmp_path):
     model = start(tiny_model(tmp_path / "embedder", dropout=0.5), head=head)
-    model.freeze_encoder()
+    FrozenModel(model, Freezing(kind="all"))
     assert trained_names(model) == expected and model.unused_parameters() == []
     model.train()
     batch = PackedBatch.of(model.tokenizer(TEXTS))
@@ -304,7 +306,7 @@ def test_a_pooler_that_the_folder_lacks_is_trained_with_the_head(tmp_path):
     BertForMaskedLM(source.config).save_pretrained(tmp_path)
     tiny_hf_tokenizer().save_pretrained(tmp_path)
     model = start(tmp_path)
-    model.freeze_encoder()
+    FrozenModel(model, Freezing(kind="all"))
     assert trained_names(model) == {"classifier", "bert.pooler.dense"}
 
 
@@ -317,7 +319,7 @@ def test_hidden_layers_of_other_architectures(family, tmp_path):
     hidden = {"deberta-v2": "pooler.dense", "modernbert": "head.dense"}
     name = f"{hidden.get(family, 'classifier.dense')}.weight"
     assert torch.equal(before[name], after[name]) and not torch.equal(before[name], fresh[name])
-    renewed.freeze_encoder()
+    FrozenModel(renewed, Freezing(kind="all"))
     assert name.removesuffix(".weight") in trained_names(renewed)
 
 

@@ -21,6 +21,7 @@ KEYS = {
     "loss", "rows", "skipped", "distinct_texts", "truncated", "steps", "best_step", "train_loss",
     "metric", "before", "after", "difference", "overlap", "base_model", "data", "versions",
     "machine", "dtype", "seconds", "model",
+    "trained_parameters", "prefix_cache", "train_seconds",
 }  # fmt: skip
 
 

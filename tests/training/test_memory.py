@@ -30,3 +30,22 @@ def test_peak_and_allocator_in_a_process_of_their_own():
     taken, grown = found.stdout.split()
     assert taken in ("True", "False")  # musl has no such setting
     assert 190 << 20 < int(grown) < 450 << 20
+
+
+AGAIN = """
+from tenor.training.memory import keep_freed_memory, peak_bytes, restart_peak
+keep_freed_memory()
+held = bytearray(b"x" * (200 << 20))
+del held
+before = peak_bytes()
+print(restart_peak(), before - peak_bytes())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel")
+def test_the_peak_can_begin_anew():
+    found = subprocess.run(
+        [sys.executable, "-c", AGAIN], capture_output=True, text=True, check=True
+    )
+    restarted, less = found.stdout.split()
+    assert restarted == "False" or int(less) > 150 << 20

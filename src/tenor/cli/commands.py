@@ -15,6 +15,7 @@ from tenor.cli import (
     few_shot_commands,
     search_commands,
     static_commands,
+    sweep_commands,
     tagger_commands,
 )
 from tenor.cli.adapt_commands import adapt
@@ -59,6 +60,7 @@ def add_to(app: App) -> None:
     classifier_commands.add_to(app, train, evaluate)
     few_shot_commands.add_to(app, train)
     tagger_commands.add_to(train, evaluate)
+    sweep_commands.add_to(app)
     app.command(demo)
 
 

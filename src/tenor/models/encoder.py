@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from torch import Tensor, nn
 
 from tenor.errors import ModelError
 from tenor.models.attention import LAYOUT, PACKED, register
+from tenor.models.blocks import Blocks
 from tenor.models.precision import resolve_dtype, set_precision
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
+from tenor.tokens.token_states import TokenStates
 
 __all__ = ["Encoder", "quiet"]
 
@@ -57,6 +60,8 @@ class Encoder(nn.Module):
         self._position_offset = 0
         self._plain_attention = transformer.config._attn_implementation
         self._padding_leaks = False
+        self._blocks: Blocks | None = None
+        self._still: tuple[nn.Module, ...] = ()
         self.packed = False
         with quiet(), torch.no_grad():
             self._probe(may_pack=packed is not False)
@@ -94,6 +99,23 @@ class Encoder(nn.Module):
         return int(self.transformer.config.hidden_size)
 
     @property
+    def blocks(self) -> Blocks:
+        """The encoder's blocks, found by running a text.
+
+        Raises:
+            ModelError: it is not made of blocks that run one after another.
+        """
+        if self._blocks is None:
+            training = self.transformer.training
+            self.transformer.eval()
+            text = PackedBatch.of(self._probe_texts(), [1], rounded=False).to(self.device)
+            try:
+                self._blocks = Blocks(self.transformer, lambda: self(text))
+            finally:
+                self.train(training)
+        return self._blocks
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         device: torch.device = next(self.transformer.parameters()).device
@@ -124,13 +146,73 @@ class Encoder(nn.Module):
         with quiet():
             self.transformer.save_pretrained(str(folder))
 
-    def forward(self, batch: PackedBatch) -> Tensor:
-        """Encode packed texts: (T, W), in the order of the row."""
-        if self.packed:
-            return self._forward_packed(batch)
-        return self._forward_padded(batch)
+    def hold_still(self, parts: Iterable[nn.Module] = ()) -> None:
+        """Leave some parts without dropout from here on, in training too; those before no longer.
 
-    def _forward_packed(self, batch: PackedBatch) -> Tensor:
+        Args:
+            parts: modules inside the encoder, such as frozen blocks.
+        """
+        self._still = tuple(parts)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what is held still stays in evaluation mode."""
+        super().train(mode)
+        for part in self._still:
+            part.eval()
+        return self
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Encode packed texts: (T, W), in the order of the row.
+
+        Blocks whose output the batch brings along are not run.
+        """
+        return self._forward(batch)
+
+    def states(self, batch: PackedBatch, depth: int) -> Tensor:
+        """What the first blocks make of packed texts: (T, width of a block).
+
+        Args:
+            batch: the texts; may bring the states of an earlier depth.
+            depth: how many blocks to run.
+        """
+        return self._forward(batch, depth)
+
+    def resumes(self, depth: int) -> bool:
+        """Whether going on from the states of a depth gives what a full run gives; tried."""
+        before, training = self.dtype, self.training
+        self.set_dtype("fp32")
+        self.eval()
+        batch = PackedBatch.of(self._probe_texts(), rounded=False).to(self.device)
+        try:
+            with torch.no_grad():
+                states = TokenStates(depth, self.states(batch, depth))
+                return _close(self(replace(batch, states=states)), self(batch), 1e-5)
+        except Exception as error:  # an unknown architecture may fail in any way
+            log.debug("%s cannot go on from a block: %s", type(self.transformer).__name__, error)
+            return False
+        finally:
+            self.set_dtype(before)
+            self.train(training)
+
+    def _forward(self, batch: PackedBatch, stop: int | None = None) -> Tensor:
+        return (
+            self._forward_packed(batch, stop) if self.packed else self._forward_padded(batch, stop)
+        )
+
+    def _run(
+        self,
+        inputs: Mapping[str, Any],
+        start: int | None,
+        states: Tensor | None,
+        stop: int | None,
+    ) -> Tensor:
+        if start is None and stop is None:
+            hidden: Tensor = self.transformer(**inputs).last_hidden_state
+            return hidden
+        return self.blocks.run(inputs, start=start, states=states, stop=stop)
+
+    def _forward_packed(self, batch: PackedBatch, stop: int | None = None) -> Tensor:
         inputs: dict[str, Any] = {"input_ids": batch.token_ids[None], LAYOUT: batch.layout}
         if self._takes_positions:
             inputs["position_ids"] = batch.position_ids[None] + self._position_offset
@@ -139,23 +221,26 @@ class Encoder(nn.Module):
             inputs["token_type_ids"] = (
                 torch.zeros_like(batch.token_ids) if types is None else types
             )[None]
-        hidden: Tensor = self.transformer(**inputs).last_hidden_state
-        return hidden[0]
+        if batch.states is None:
+            return self._run(inputs, None, None, stop)[0]
+        return self._run(inputs, batch.states.depth, batch.states.vectors[None], stop)[0]
 
-    def _forward_padded(self, batch: PackedBatch) -> Tensor:
+    def _forward_padded(self, batch: PackedBatch, stop: int | None = None) -> Tensor:
         if not self._padding_leaks:
-            return self._forward_block(batch, 0, len(batch.lengths), 0)
+            return self._forward_block(batch, 0, len(batch.lengths), 0, stop)
         # Fourier and convolutional mixing see the padding: texts of one length go together.
         edges = np.flatnonzero(np.diff(batch.lengths)) + 1
         bounds = [0, *edges.tolist(), len(batch.lengths)]
         starts = np.concatenate([[0], np.cumsum(batch.lengths)])
         blocks = (
-            self._forward_block(batch, first, last, int(starts[first]))
+            self._forward_block(batch, first, last, int(starts[first]), stop)
             for first, last in pairwise(bounds)
         )
         return torch.cat(list(blocks))
 
-    def _forward_block(self, batch: PackedBatch, first: int, last: int, start: int) -> Tensor:
+    def _forward_block(
+        self, batch: PackedBatch, first: int, last: int, start: int, stop: int | None
+    ) -> Tensor:
         """Encode texts `first` to `last` of the row, whose first token is at `start`, padded."""
         lengths = torch.as_tensor(batch.lengths[first:last], device=batch.device)
         row = slice(start, start + int(batch.lengths[first:last].sum()))
@@ -167,8 +252,12 @@ class Encoder(nn.Module):
             types_NL = torch.zeros_like(ids_NL)
             types_NL[mask_NL] = batch.type_ids[row]
             inputs["token_type_ids"] = types_NL
-        hidden: Tensor = self.transformer(**inputs).last_hidden_state
-        return hidden[mask_NL]
+        if batch.states is None:
+            return self._run(inputs, None, None, stop)[mask_NL]
+        given = batch.states.vectors
+        states_NLW = given.new_zeros(*mask_NL.shape, given.shape[1])
+        states_NLW[mask_NL] = given[row]
+        return self._run(inputs, batch.states.depth, states_NLW, stop)[mask_NL]
 
     def _probe(self, *, may_pack: bool) -> None:
         """Find out what this architecture needs for a text to come out as it does alone."""
@@ -249,11 +338,11 @@ class Encoder(nn.Module):
         )
 
 
-def _close(found: Tensor, expected: Tensor) -> bool:
+def _close(found: Tensor, expected: Tensor, tolerance: float = TOLERANCE) -> bool:
     if found.shape != expected.shape:
         return False
     error = (found - expected).abs().max().item()
-    return bool(error <= TOLERANCE * max(1.0, expected.abs().max().item()))
+    return bool(error <= tolerance * max(1.0, expected.abs().max().item()))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from tenor.data.class_labels import match_labels
 from tenor.errors import ConfigError, ModelError
@@ -58,7 +59,6 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         tokenizer: its tokenizer, with the length limit.
     """
 
-    _frozen = False
     _new_pooler = False
 
     def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
@@ -199,23 +199,13 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
     def multi_label(self, value: bool) -> None:
         self._classifier[0].config.problem_type = SEVERAL if value else ONE
 
-    def freeze_encoder(self) -> None:
-        """Train the head alone from here on, on an encoder without dropout.
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters inside the encoder that belong to the head: those of a pooler that is new.
 
-        A pooler that is new belongs to the head; one that came with the encoder stays as it is.
+        A pooler that came with the encoder belongs to the encoder.
         """
-        self._frozen = True
         pooler = head_layers(self._classifier[0]).pooler if self._new_pooler else ()
-        head = {id(parameter) for layer in pooler for parameter in layer.parameters()}
-        for parameter in self.encoder.parameters():
-            parameter.requires_grad_(id(parameter) in head)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode; a frozen encoder stays without dropout."""
-        super().train(mode)
-        if self._frozen:
-            self.encoder.eval()
-        return self
+        return [parameter for layer in pooler for parameter in layer.parameters()]
 
     def predict_proba_blocks(
         self,

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
-from tenor.training.arguments import TrainingArguments
+from tenor.training.freezing import Freezing, FreezingArguments
 
 if TYPE_CHECKING:
     from tenor.data.schema import PairTable
     from tenor.models.classifier import TextClassifier
+    from tenor.models.encoder_classifier import EncoderClassifier
     from tenor.recipes.fit import Evaluation, Fit
 
 __all__ = ["ClassifierConfig", "train_classifier", "train_on_table"]
@@ -19,7 +20,7 @@ HEAD_LEARNING_RATE = 1e-3  # where only the head is trained
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(TrainingArguments):
+class ClassifierConfig(FreezingArguments):
     """Settings of training a text classifier, beside those of the training loop.
 
     Attributes:
@@ -30,7 +31,6 @@ class ClassifierConfig(TrainingArguments):
         model: encoder, embedder or classifier to start from: a name, folder or hub id.
         head: linear: a new output layer; mlp: a new hidden layer before it, too; logistic:
             logistic regression on the embeddings of a frozen embedder, which takes seconds.
-        freeze: none: everything is trained; all: the head alone.
         loss: auto (from the data), cross-entropy, or bce: each label by itself, so that a text
             may get none.
         class_weights: none, or balanced: rare labels count as much as frequent ones.
@@ -47,7 +47,7 @@ class ClassifierConfig(TrainingArguments):
         epochs: passes over the data.
         batch_size: texts a step, over all processes together.
         learning_rate: the highest, reached after warm-up; small encoders like all-MiniLM-L6-v2
-            learn better at 1e-4. Left at its default, it is 1e-3 where only the head is trained.
+            learn better at 1e-4. Left at its default, it is 1e-3 where no block is trained.
     """
 
     train: str
@@ -55,7 +55,6 @@ class ClassifierConfig(TrainingArguments):
     validation: str | None = None
     model: str = "all-MiniLM-L6-v2"
     head: str = "linear"
-    freeze: str = "none"
     loss: str = "auto"
     class_weights: str = "none"
     label_smoothing: float = 0.0
@@ -79,8 +78,8 @@ class ClassifierConfig(TrainingArguments):
             raise ConfigError("train", self.train, "a file or a hub data set")
         if self.head not in ("linear", "mlp", "logistic"):
             raise ConfigError("head", self.head, "linear, mlp or logistic")
-        if self.freeze not in ("none", "all"):
-            raise ConfigError("freeze", self.freeze, "none or all")
+        if self.head == "logistic" and self.freeze not in ("none", "all"):
+            raise ConfigError("freeze", self.freeze, "left out with head logistic: all is frozen")
         if self.class_weights not in ("none", "balanced"):
             raise ConfigError("class_weights", self.class_weights, "none or balanced")
         if not 0 <= self.label_smoothing < 1:
@@ -204,13 +203,7 @@ def _fine_tune(
         max_seq_length=config.max_seq_length,
         seed=config.seed,
     )
-    arguments = config
-    if config.freeze == "all":
-        model.freeze_encoder()
-        if config.learning_rate == ClassifierConfig.learning_rate:
-            arguments = replace(config, learning_rate=HEAD_LEARNING_RATE)
-    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    tell(f"{trained:,} parameters are trained, learning rate {arguments.learning_rate:g}")
+    arguments = replace(config, learning_rate=learning_rate(config, model))
     target = _in_order_of(model.labels, table)
     weights = None
     if config.class_weights == "balanced":
@@ -236,6 +229,18 @@ def _fine_tune(
     return result, model
 
 
+def learning_rate(config: ClassifierConfig, model: EncoderClassifier) -> float:
+    """The learning rate asked for; by default that of a head, where no block is trained."""
+    if config.learning_rate != ClassifierConfig.learning_rate:
+        return config.learning_rate
+    freezing = Freezing.parse(config.freeze)
+    no_block = freezing.kind == "all"
+    if freezing.kind in ("first", "last"):
+        blocks = len(model.encoder.blocks)
+        no_block = freezing.depth(blocks) == blocks > 0
+    return HEAD_LEARNING_RATE if no_block else config.learning_rate
+
+
 def _evaluation(
     config: ClassifierConfig, training: PairTable, held: PairTable | None
 ) -> Evaluation | None:
@@ -246,7 +251,9 @@ def _evaluation(
     from tenor.recipes.fit import Evaluation, tell
 
     if held is None and config.validation is None:
-        tell("no validation data: nothing will be measured (give --validation or --hold-out)")
+        tell(
+            "no validation data: nothing is measured in training (give --validation or --hold-out)"
+        )
         return None
     several = training.kind == "multi_labelled_texts"
     table = held

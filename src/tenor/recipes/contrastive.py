@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
-from tenor.training.arguments import TrainingArguments
+from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
     from tenor.data.pair_making import PairMaking
@@ -27,7 +27,7 @@ _PAIR_MAKING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastiveConfig(TrainingArguments):
+class ContrastiveConfig(FreezingArguments):
     """Settings of contrastive fine-tuning, beside those of the training loop.
 
     Attributes:

@@ -176,6 +176,7 @@ class Fit:
             chunk = arguments.chunk_tokens
             step = GradCache(objective, chunk) if chunk else Plain(objective)
         interrupt = SaveOnInterrupt(tell)
+        started = time.perf_counter()
         with Trainer(
             model,
             step,
@@ -202,7 +203,9 @@ class Fit:
                     f"{trainer.state.max_steps}; run the same again, with --resume, to go on from "
                     f"the last checkpoint in {self.run.folder}"
                 )
+            trained = trainer.trained_parameters
             trainer.finish()
+        train_seconds = time.perf_counter() - started
         after = _measured(model, evaluation)
         result = {
             "loss": loss,
@@ -223,6 +226,9 @@ class Fit:
             "versions": versions(),
             "machine": machine(),
             "dtype": str(model.encoder.dtype).removeprefix("torch."),
+            "trained_parameters": trained,
+            "prefix_cache": trainer.prefix_cache,
+            "train_seconds": train_seconds,
             "seconds": time.perf_counter() - start,
         }
         if self.main:

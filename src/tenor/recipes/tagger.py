@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError, DataError
-from tenor.training.arguments import TrainingArguments
+from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
     from tenor.data.tagging import TaggedTexts
@@ -18,7 +18,7 @@ __all__ = ["TaggerConfig", "train_tagger"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaggerConfig(TrainingArguments):
+class TaggerConfig(FreezingArguments):
     """Settings of training a tagger, beside those of the training loop.
 
     Attributes:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tenor.tokens.token_ids import TokenIds
+from tenor.tokens.token_states import TokenStates
 
 __all__ = ["Group", "Layout", "PackedBatch", "round_up"]
 
@@ -147,6 +148,7 @@ class PackedBatch:
         type_ids: (T,) int64, or `None` when all are 0.
         lengths: (N,) tokens of each text, the filler included, on the CPU.
         texts: number of texts without the filler.
+        states: what the encoder's first blocks made of the tokens, or `None` when they are to run.
     """
 
     token_ids: Tensor
@@ -154,6 +156,7 @@ class PackedBatch:
     type_ids: Tensor | None
     lengths: npt.NDArray[np.int64] = field(repr=False)
     texts: int
+    states: TokenStates | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -178,10 +181,10 @@ class PackedBatch:
         # No encoder takes a row without a token, so texts that have none get a filler, too.
         filler = round_up(max(total, 1)) - total if rounded and len(chosen) else 0
         positions = _ranges(lengths)
-        flat = ids.ids[positions + np.repeat(starts, lengths)].astype(np.int64)
-        types = None
-        if ids.types is not None:
-            types = ids.types[positions + np.repeat(starts, lengths)].astype(np.int64)
+        places = positions + np.repeat(starts, lengths)
+        flat = ids.ids[places].astype(np.int64)
+        types = None if ids.types is None else ids.types[places].astype(np.int64)
+        states = None if ids.states is None else ids.states.take(places, filler)
         # A filler longer than a model has positions would be an invalid text: cut it in pieces.
         pieces = _pieces(filler, max(int(lengths.max(initial=1)), 1))
         if filler:
@@ -196,6 +199,7 @@ class PackedBatch:
             type_ids=None if types is None else torch.from_numpy(types),
             lengths=lengths,
             texts=len(chosen),
+            states=states,
         )
 
     @property
@@ -222,6 +226,7 @@ class PackedBatch:
             token_ids=self.token_ids.to(device, non_blocking=True),
             position_ids=self.position_ids.to(device, non_blocking=True),
             type_ids=None if self.type_ids is None else self.type_ids.to(device, non_blocking=True),
+            states=None if self.states is None else self.states.to(device),
         )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from tenor.tokens.token_states import TokenStates
 
 __all__ = ["TokenIds"]
 
@@ -22,12 +25,14 @@ class TokenIds:
         types: (all tokens,) int8 token type of each token (second text of a pair: 1), or `None`
             when all are 0.
         cut: (texts,) bool, which texts lost tokens to the length limit; `None` for none.
+        states: what an encoder's frozen blocks made of all tokens; `None` where they are to run.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     types: npt.NDArray[np.int8] | None = None
     cut: npt.NDArray[np.bool_] | None = None
+    states: TokenStates | None = None
 
     @classmethod
     def of(cls, texts: list[list[int]]) -> Self:

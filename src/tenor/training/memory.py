@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from pathlib import Path
 
 from torch import nn
 
-__all__ = ["keep_freed_memory", "optimizer_bytes", "peak_bytes"]
+__all__ = ["keep_freed_memory", "optimizer_bytes", "peak_bytes", "restart_peak"]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
@@ -43,6 +44,23 @@ def peak_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def restart_peak() -> bool:
+    """Give freed memory back and let `peak_bytes` begin anew, from what is held now.
+
+    Returns:
+        Whether it does; only Linux can.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    gc.collect()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def optimizer_bytes(model: nn.Module) -> int:

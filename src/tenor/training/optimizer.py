@@ -9,34 +9,43 @@ import torch
 from torch import Tensor, nn
 
 from tenor.training.arguments import TrainingArguments
+from tenor.training.frozen_model import FrozenModel
 
 __all__ = ["clip_in_step", "make_optimizer", "unwrapped"]
 
 
 def make_optimizer(
-    modules: Iterable[nn.Module], arguments: TrainingArguments
+    modules: Iterable[nn.Module],
+    arguments: TrainingArguments,
+    frozen: FrozenModel | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019), fused; biases and norms without weight decay.
 
     Args:
         modules: what is trained: all their parameters that want a gradient.
         arguments: for the learning rate and the weight decay.
+        frozen: which parameters will want one later, and whose learning rate is lower than that of
+            what stands above them.
     """
-    decay: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for module in modules:
         for parameter in module.parameters():
-            if parameter.requires_grad:
-                (decay if parameter.dim() > 1 else rest).append(parameter)
-    groups = [
-        {"params": decay, "weight_decay": arguments.weight_decay},
-        {"params": rest, "weight_decay": 0.0},
-    ]
-    device = (decay or rest)[0].device
+            if parameter.requires_grad if frozen is None else frozen.is_trained(parameter):
+                rate = 1.0 if frozen is None else frozen.rate(parameter)
+                groups.setdefault((rate, parameter.dim() > 1), []).append(parameter)
+    # The highest rate first: it is the one that logs show.
+    ordered = sorted(groups.items(), key=lambda group: group[0], reverse=True)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {
+                "params": parameters,
+                "lr": arguments.learning_rate * rate,
+                "weight_decay": arguments.weight_decay if decays else 0.0,
+            }
+            for (rate, decays), parameters in ordered
+        ],
         lr=arguments.learning_rate,
-        fused=device.type in ("cpu", "cuda"),
+        fused=ordered[0][1][0].device.type in ("cpu", "cuda"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -23,6 +24,8 @@ from tenor.training import checkpoint
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingBatch, TrainingData
 from tenor.training.borrowed import BorrowedModel
+from tenor.training.frozen_model import FrozenModel
+from tenor.training.frozen_states import FOLDER, with_states
 from tenor.training.loop_settings import loop_settings
 from tenor.training.memory import optimizer_bytes, peak_bytes
 from tenor.training.optimizer import clip_in_step, make_optimizer, unwrapped
@@ -43,6 +46,9 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     The model is borrowed from when the trainer is made: `finish` gives it back trained, `abandon`
     as far as it came, and so does leaving a `with` block, whatever ended it.
 
+    With `FreezingArguments` a part of the model is frozen meanwhile, and its frozen blocks run once
+    a text.
+
     Args:
         model: what is trained; takes a `PackedBatch`. If it has a method `unused_parameters`, what
             that gives is left out.
@@ -55,6 +61,10 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         evaluator: from the model to figures, run during training; `None` for never.
         metric: the figure that decides which weights are kept; higher is better.
         callbacks: further `transformers` callbacks.
+
+    Attributes:
+        frozen: what is frozen.
+        prefix_cache: what was done to run frozen blocks once; `None` for nothing.
     """
 
     optimizer: Any
@@ -90,9 +100,17 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             evaluates=evaluator is not None,
             metric=metric,
         )
-        self.borrowed = BorrowedModel(model, data, arguments.weight_decay)
+        self.frozen = FrozenModel.of(model, arguments)
+        try:
+            data, self.prefix_cache = with_states(model, data, self.frozen.depth, arguments, folder)
+            self.borrowed = BorrowedModel(model, data, arguments.weight_decay)
+        except BaseException:
+            self.frozen.give_back()
+            raise
         self.data = self.borrowed.data
         try:
+            with self.borrowed.whole():
+                self.frozen.announce(model, arguments)
             super().__init__(
                 model=model,
                 args=settings,
@@ -102,6 +120,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             )
         except BaseException:
             self.borrowed.give_back()
+            self.frozen.give_back()
             raise
         self.remove_callback(transformers.PrinterCallback)
         self.remove_callback(transformers.ProgressCallback)
@@ -112,6 +131,19 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
 
     def __exit__(self, *error: object) -> None:
         self.abandon()
+
+    # -- frozen parts ------------------------------------------------------------------------
+
+    @property
+    def trained_parameters(self) -> int:
+        """How many parameters of the model are trained at the moment."""
+        with self.borrowed.whole():
+            return sum(each.numel() for each in self.model.parameters() if each.requires_grad)
+
+    def _unfreeze(self, step: int) -> None:
+        """Train one more block, where it is time."""
+        if self.frozen.changes and self.frozen.at(step / len(self.plan)):
+            log.info("step %d: %s parameters are trained", step, f"{self.trained_parameters:,}")
 
     # -- data --------------------------------------------------------------------------------
 
@@ -129,12 +161,13 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> Tensor:
         """Forward and backward of one batch; its randomness comes from seed and step alone."""
+        step = self.state.global_step
+        self._unfreeze(step)
         model.train()
         if self.objective is not None:
             self.objective.train()
             self.objective.zero_grad()  # the loop clears the model's gradients only
         batch: TrainingBatch = inputs["batch"]
-        step = self.state.global_step
         torch.manual_seed(
             hash((self.arguments.seed, step, self.args.process_index)) & ((1 << 63) - 1)
         )
@@ -149,7 +182,8 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW, fused; biases and norms without weight decay."""
         if self.optimizer is None:
-            self.optimizer = make_optimizer(self._modules_by_prefix().values(), self.arguments)
+            modules = self._modules_by_prefix().values()
+            self.optimizer = make_optimizer(modules, self.arguments, self.frozen)
         made: torch.optim.Optimizer = self.optimizer
         return made
 
@@ -210,6 +244,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         if self.load_best():
             log.info("kept the weights of step %d, the best.", self.state.best_global_step or 0)
         self.abandon()
+        shutil.rmtree(self.checkpoints.parent / FOLDER, ignore_errors=True)  # nobody shares it
         self.model.eval()
 
     def abandon(self) -> None:
@@ -217,6 +252,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         if self.objective is not None:
             self.objective.zero_grad()
         self.borrowed.give_back()
+        self.frozen.give_back()
 
     # -- checkpoints -------------------------------------------------------------------------
 
@@ -267,6 +303,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         Returns:
             Seconds a step takes, and the bytes this process will need at its height.
         """
+        self.frozen.at(self.arguments.epochs - 1e-6)  # when most is trained
         self.model.train()
         times = []
         for index in range(min(batches + 1, len(self.plan))):
@@ -280,4 +317,5 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         gc.collect()
         measured = times[1:] or times  # the first builds kernels
         needed = peak_bytes() + optimizer_bytes(self.model)
+        self.frozen.at(0.0)
         return sorted(measured)[len(measured) // 2], needed
