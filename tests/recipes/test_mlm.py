@@ -84,6 +84,11 @@ def test_a_resumed_run_ends_in_the_same_weights(tmp_path, corpus, monkeypatch):
         patch.setattr(Trainer, "training_step", dies)
         with pytest.raises(RuntimeError, match="killed"):
             train_mlm(config(tmp_path, corpus, **options))
+
+    def made_anew(*arguments, **options):
+        raise AssertionError("a resumed run reads its vocabulary: made anew, it would be another")
+
+    monkeypatch.setattr("tokenizers.BertWordPieceTokenizer.train_from_iterator", made_anew)
     train_mlm(config(tmp_path, corpus, **options, resume=True))
     weights = [
         (tmp_path / name / "model" / "model.safetensors").read_bytes()

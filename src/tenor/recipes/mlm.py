@@ -25,6 +25,7 @@ __all__ = ["Corpus", "MlmConfig", "likelihood", "read_corpus", "split_corpus", "
 HELD_OUT, MOST_HELD_OUT = 0.05, 2_000  # share and number of texts, where nothing was asked for
 EVALUATION_TOKENS = 4_096  # a batch
 LONGEST_FROM_SCRATCH = 256
+VOCABULARY = "vocabulary.json"  # in the folder of a run from scratch
 RESAMPLES = 1_000
 
 
@@ -212,15 +213,33 @@ def _new_model(config: MlmConfig, texts: Sequence[str], device: str | None) -> M
 
 
 def _new_tokenizer(config: MlmConfig, texts: Sequence[str], length: int) -> Any:
-    """BERT's lower-casing WordPiece tokenizer, its vocabulary trained on the texts."""
+    """BERT's lower-casing WordPiece tokenizer, its vocabulary trained on the texts.
+
+    The library numbers tokens, and breaks ties, differently each time. So they are numbered anew,
+    and the vocabulary is kept in the run's folder, for a resumed run to read.
+    """
+    import json
+    from pathlib import Path
+
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertTokenizerFast
 
-    made = BertWordPieceTokenizer(lowercase=True)
-    made.train_from_iterator(
-        iter(texts), vocab_size=config.vocab_size, show_progress=False, length=len(texts)
-    )
-    return BertTokenizerFast(vocab=made.get_vocab(), do_lower_case=True, model_max_length=length)
+    from tenor.formats.atomic import write_text
+
+    stored = Path(config.out) / VOCABULARY
+    if config.resume and stored.exists():
+        tokens = json.loads(stored.read_text(encoding="utf-8"))
+    else:
+        made = BertWordPieceTokenizer(lowercase=True)
+        made.train_from_iterator(
+            iter(texts), vocab_size=config.vocab_size, show_progress=False, length=len(texts)
+        )
+        number = made.get_vocab()
+        special = [t for t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if t in number]
+        tokens = special + sorted(number.keys() - set(special))
+        write_text(stored, json.dumps(tokens, ensure_ascii=False))
+    vocabulary = {token: place for place, token in enumerate(tokens)}
+    return BertTokenizerFast(vocab=vocabulary, do_lower_case=True, model_max_length=length)
 
 
 @dataclass(frozen=True)
