@@ -17,16 +17,22 @@ SIDES = {"64 plain": (64, 0), "4096 cached": (4096, 1024)}
 
 
 def side(name: str) -> None:
+    from tenor.models.bulk import keep_few_kernels
+
+    pairs, chunk = SIDES[name]
+    if chunk:
+        keep_few_kernels()  # as the recipe does with cached gradients
     import numpy as np
     import torch
 
     from tenor import Embedder
     from tenor.training.batch import TrainingData
+    from tenor.training.memory import keep_freed_memory
     from tenor.training.objectives import make_objective
     from tenor.training.steps import GradCache, Plain
 
     torch.set_num_threads(THREADS)
-    pairs, chunk = SIDES[name]
+    keep_freed_memory()
     model = Embedder.load(MODEL, device="cpu").train()
     columns, _ = columns_of("mnr_stsb")
     data = TrainingData.of(columns, None, model.tokenizer)

@@ -126,7 +126,7 @@ def compare(workload: str, given: argparse.Namespace) -> dict[str, Any]:
             CrossEncoder.load(folder / "run" / "model", max_seq_length=given.tokens)
         )
         model = Embedder.load(MODEL, device="cpu")
-        corpus = Corpus(str(FOLDER / workload / "corpus.parquet"))
+        corpus = Corpus(source=FOLDER / workload / "corpus.parquet")
         index = SearchIndex.build(folder / "index", model, corpus, lexical=True)
         judged = Judged(workload, given.every)
         sides, values = {}, {}
@@ -190,7 +190,7 @@ def index_many(documents: int) -> None:
         model.encode(texts[:1_000])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         start = time.perf_counter()
-        SearchIndex.build(Path(name) / "index", model, Corpus(str(path)))
+        SearchIndex.build(Path(name) / "index", model, Corpus(source=path))
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     write(

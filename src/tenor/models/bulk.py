@@ -131,9 +131,9 @@ def keep_few_kernels() -> None:
     """Let oneDNN keep few of the kernels it compiles, so that memory stays flat in bulk work.
 
     It compiles one for every new shape of a product and keeps 1,024, hundreds of megabytes, which
-    long streams of texts fill up bit by bit. Call it in a process that only encodes, before the
-    model is loaded; where the user has set the variable, that counts. Training repeats its shapes
-    and is better off without.
+    long streams of texts fill up bit by bit. Call it in a process that only encodes, or that caches
+    gradients in chunks, before the model is loaded; where the user has set the variable, that
+    counts. Plain training repeats its shapes and is better off without.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
 

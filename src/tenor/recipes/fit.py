@@ -17,6 +17,7 @@ from tenor.errors import TrainingError
 from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
+from tenor.models.bulk import keep_few_kernels
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
@@ -111,6 +112,8 @@ class Fit:
     """
 
     def __init__(self, config: Any, out: str | Path, *, resume: bool = False) -> None:
+        if getattr(config, "chunk_tokens", 0):
+            keep_few_kernels()  # hardly a chunk has another's shape
         self.main = int(os.environ.get("RANK", "0")) == 0
         self.config = config
         self.run = Run(out, config, resume=resume, main=self.main)

@@ -15,9 +15,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tenor.models.bulk import give_back_freed_memory
 from tenor.training.batch import TrainingBatch
 
 __all__ = ["GradCache", "Plain", "Step"]
+
+CHUNKS_A_TRIM = 8  # chunks of ever new shapes, after which the allocator's gaps are given back
 
 Loss = Callable[[Tensor, TrainingBatch], Tensor]
 Step = Callable[[nn.Module, TrainingBatch], Tensor]
@@ -74,6 +77,7 @@ class GradCache:
         with torch.no_grad():
             for positions in chunks:
                 states.append(_random_state(device))
+                _trim_before(len(parts))
                 parts.append(plain(batch.packed(positions).to(device)))
         # Chunks are cut in the order of length; the loss wants the order of the batch.
         place = torch.from_numpy(np.argsort(np.concatenate(chunks)))
@@ -87,6 +91,7 @@ class GradCache:
             for number, positions in enumerate(chunks):
                 gradient = leaf.grad[start : start + len(positions)]
                 start += len(positions)
+                _trim_before(number)
                 _set_random_state(device, states[number])
                 # The processes add their gradients up once, with the last chunk.
                 early = distributed is not None and number < len(chunks) - 1
@@ -143,6 +148,12 @@ def _share(batch: TrainingBatch, process: int, processes: int) -> tuple[npt.NDAr
     """
     share = batch.share(process, processes)
     return (share if len(share) else np.zeros(1, dtype=np.int64)), len(share)
+
+
+def _trim_before(chunk: int) -> None:
+    """The loss, and chunks of ever new shapes, leave gaps that the next chunk does not fit in."""
+    if chunk % CHUNKS_A_TRIM == 0:
+        give_back_freed_memory()
 
 
 def _device(model: nn.Module) -> torch.device:
