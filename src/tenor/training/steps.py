@@ -73,7 +73,8 @@ class GradCache:
         chunks = list(batch.chunks(self.chunk_tokens, share))
         distributed: Any = model if hasattr(model, "no_sync") else None
         plain = model if distributed is None else distributed.module
-        states, parts = [], []
+        states = []
+        parts: list[Tensor] = []
         with torch.no_grad():
             for positions in chunks:
                 states.append(_random_state(device))
