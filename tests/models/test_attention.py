@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tenor.errors import ModelError
-from tenor.models.attention import LAYOUT, _grouped_sdpa, packed_attention
+from tenor.models.attention import LAYOUT, grouped_attention, packed_attention
 from tenor.tokens.packed import Layout
 
 HEADS, WIDTH = 4, 8
@@ -51,7 +51,7 @@ def elsewhere(query, key, value, lengths, *, window=None, scale=None):
     key, value = (x.repeat_interleave(HEADS // x.shape[1], dim=1) for x in (key, value))
     rows = (x[0].transpose(0, 1) for x in (query, key, value))
     layout = Layout.of(np.array(lengths))
-    return _grouped_sdpa(*rows, layout, scale or WIDTH**-0.5, 0.0, window, False)[None]
+    return grouped_attention(*rows, layout, scale or WIDTH**-0.5, 0.0, window, False)[None]
 
 
 @pytest.mark.parametrize("run", [on_the_cpu, elsewhere])

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from transformers import AutoConfig, BertLMHeadModel
 
 from decoder_weights import copy_from
-from tenor.models.decoder import Decoder, causal_attention
+from tenor.models.attention import causal_attention
+from tenor.models.decoder import Decoder
 from tenor.tokens.packed import Layout, PackedBatch
 from tiny import CONFIGS, WIDTH, random_ids, tiny_encoder
 

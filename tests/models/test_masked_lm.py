@@ -7,7 +7,8 @@ from transformers import AutoConfig, AutoModelForMaskedLM, pipeline
 
 from tenor.errors import ModelError
 from tenor.models.embedder import Embedder
-from tenor.models.masked_lm import MaskedLM, language_head
+from tenor.models.language_head import language_head
+from tenor.models.masked_lm import MaskedLM
 from tenor.tokens.packed import PackedBatch
 from tiny import CONFIGS, FIRST, SIZE, random_ids, random_texts, tiny_model, tiny_tokenizer
 

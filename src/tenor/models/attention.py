@@ -17,7 +17,15 @@ from tenor.errors import ModelError
 from tenor.models.dropout import apply_kept, draw_kept
 from tenor.tokens.packed import Group, Layout
 
-__all__ = ["PACKED", "attend_within_texts", "packed_attention", "register"]
+__all__ = [
+    "LAYOUT",
+    "PACKED",
+    "attend_within_texts",
+    "causal_attention",
+    "grouped_attention",
+    "packed_attention",
+    "register",
+]
 
 PACKED = "tenor_packed"
 SCORES_AT_ONCE = 2 << 20  # attention scores of the texts that are taken together, on the CPU
@@ -106,11 +114,23 @@ def attend_within_texts(
         causal: attend only to a token itself and those before it.
     """
     if q_THD.device.type != "cpu":
-        return _grouped_sdpa(q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window, causal)
+        return grouped_attention(
+            q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window, causal
+        )
     attended: Tensor = _PackedAttention.apply(  # type: ignore[no-untyped-call]
         q_THD, k_THD, v_THD, layout, scale, dropout, sliding_window, causal
     )
     return attended
+
+
+def causal_attention(
+    q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, layout: Layout, dropout: float = 0.0
+) -> Tensor:
+    """Attention of each token to itself and those before it in its text: (T, H, D)."""
+    scale = q_THD.shape[2] ** -0.5
+    return attend_within_texts(
+        q_THD, k_THD, v_THD, layout, scale=scale, dropout=dropout, causal=True
+    )
 
 
 def _unseen(
@@ -125,7 +145,7 @@ def _unseen(
     return (place[:, None] - place[None, :]).abs() >= sliding_window
 
 
-def _grouped_sdpa(
+def grouped_attention(
     q_THD: Tensor,
     k_THD: Tensor,
     v_THD: Tensor,
@@ -135,7 +155,7 @@ def _grouped_sdpa(
     sliding_window: int | None,
     causal: bool,
 ) -> Tensor:
-    """Group by group through torch's own attention kernels."""
+    """What `attend_within_texts` gives, group by group through torch's own attention kernels."""
     parts = []
     for group in layout.groups:
         rows = slice(group.start, group.stop)

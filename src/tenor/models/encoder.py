@@ -1,27 +1,27 @@
 """Any `transformers` encoder, run on packed texts where it can be, padded where it cannot.
 
-Shape legend: T tokens of the row, N texts, L tokens of the longest, W width of the encoder.
+Shape legend: T tokens of the row, W width of the encoder.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tenor.errors import ModelError
 from tenor.models.attention import LAYOUT, PACKED, register
 from tenor.models.blocks import Blocks
+from tenor.models.padded import pad_texts
 from tenor.models.precision import resolve_dtype, set_precision
+from tenor.models.pretrained import load_pretrained, quiet
+from tenor.models.probe import is_close, unlike_texts
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 from tenor.tokens.token_states import TokenStates
@@ -80,18 +80,8 @@ class Encoder(nn.Module):
         """
         from transformers import AutoModel
 
-        try:
-            with quiet():  # heads that an encoder leaves out are no news
-                transformer = AutoModel.from_pretrained(
-                    str(folder),
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    local_files_only=True,
-                )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{folder} cannot be loaded as an encoder: {error}") from error
-        return cls(transformer.eval(), packed=packed, dtype=dtype)
+        transformer, _ = load_pretrained(AutoModel, folder, "an encoder")
+        return cls(transformer, packed=packed, dtype=dtype)
 
     @property
     def width(self) -> int:
@@ -187,7 +177,7 @@ class Encoder(nn.Module):
         try:
             with torch.no_grad():
                 states = TokenStates(depth, self.states(batch, depth))
-                return _close(self(replace(batch, states=states)), self(batch), 1e-5)
+                return is_close(self(replace(batch, states=states)), self(batch), 1e-5)
         except Exception as error:  # an unknown architecture may fail in any way
             log.debug("%s cannot go on from a block: %s", type(self.transformer).__name__, error)
             return False
@@ -226,38 +216,15 @@ class Encoder(nn.Module):
         return self._run(inputs, batch.states.depth, batch.states.vectors[None], stop)[0]
 
     def _forward_padded(self, batch: PackedBatch, stop: int | None = None) -> Tensor:
-        if not self._padding_leaks:
-            return self._forward_block(batch, 0, len(batch.lengths), 0, stop)
+        start = None if batch.states is None else batch.states.depth
         # Fourier and convolutional mixing see the padding: texts of one length go together.
-        edges = np.flatnonzero(np.diff(batch.lengths)) + 1
-        bounds = [0, *edges.tolist(), len(batch.lengths)]
-        starts = np.concatenate([[0], np.cumsum(batch.lengths)])
-        blocks = (
-            self._forward_block(batch, first, last, int(starts[first]), stop)
-            for first, last in pairwise(bounds)
+        texts = pad_texts(
+            batch, self._padding_id, with_types=self._takes_types, one_length=self._padding_leaks
         )
-        return torch.cat(list(blocks))
-
-    def _forward_block(
-        self, batch: PackedBatch, first: int, last: int, start: int, stop: int | None
-    ) -> Tensor:
-        """Encode texts `first` to `last` of the row, whose first token is at `start`, padded."""
-        lengths = torch.as_tensor(batch.lengths[first:last], device=batch.device)
-        row = slice(start, start + int(batch.lengths[first:last].sum()))
-        mask_NL = torch.arange(int(lengths.max()), device=batch.device) < lengths[:, None]
-        ids_NL = torch.full(mask_NL.shape, self._padding_id, device=batch.device)
-        ids_NL[mask_NL] = batch.token_ids[row]
-        inputs = {"input_ids": ids_NL, "attention_mask": mask_NL.long()}
-        if self._takes_types and batch.type_ids is not None:
-            types_NL = torch.zeros_like(ids_NL)
-            types_NL[mask_NL] = batch.type_ids[row]
-            inputs["token_type_ids"] = types_NL
-        if batch.states is None:
-            return self._run(inputs, None, None, stop)[mask_NL]
-        given = batch.states.vectors
-        states_NLW = given.new_zeros(*mask_NL.shape, given.shape[1])
-        states_NLW[mask_NL] = given[row]
-        return self._run(inputs, batch.states.depth, states_NLW, stop)[mask_NL]
+        rows = [
+            self._run(padded.inputs, start, padded.states, stop)[padded.mask] for padded in texts
+        ]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
 
     def _probe(self, *, may_pack: bool) -> None:
         """Find out what this architecture needs for a text to come out as it does alone."""
@@ -270,7 +237,7 @@ class Encoder(nn.Module):
         self.packed = may_pack and self._packs(batch, expected)
         if not self.packed:
             self.transformer.set_attn_implementation(self._plain_attention)
-            self._padding_leaks = not _close(self._forward_padded(batch), expected)
+            self._padding_leaks = not is_close(self._forward_padded(batch), expected, TOLERANCE)
             name = type(self.transformer).__name__
             log.info("%s does not run packed here: its texts are padded.", name)
         self.transformer.train(training)
@@ -287,7 +254,7 @@ class Encoder(nn.Module):
         for offset in dict.fromkeys((0, padding + 1 if self._takes_positions else 0)):
             self._position_offset = offset
             try:
-                if _close(self._forward_packed(batch), expected):
+                if is_close(self._forward_packed(batch), expected, TOLERANCE):
                     return True
             except Exception as error:
                 log.debug("packing: %s cannot, positions from %d: %s", name, offset, error)
@@ -317,14 +284,7 @@ class Encoder(nn.Module):
         config = self.transformer.config
         window = getattr(config, "sliding_window", None) or getattr(config, "local_attention", 0)
         longest = min(max(17, int(window or 0) + 40), self.max_positions or 1024, 1024)
-        ids: list[list[int]] = []
-        token = 7
-        for length in (3, min(11, longest), longest, 5):
-            ids.append([])
-            for _ in range(length):
-                token = (token * 5 + 3) % config.vocab_size
-                ids[-1].append(token if token != self._padding_id else 0 if token else 1)
-        return TokenIds.of(ids)
+        return unlike_texts((3, min(11, longest), longest, 5), config)
 
     @property
     def _padding_id(self) -> int:
@@ -336,27 +296,3 @@ class Encoder(nn.Module):
         return hasattr(embeddings, "create_position_ids_from_input_ids") or hasattr(
             embeddings, "create_position_ids_from_inputs_embeds"
         )
-
-
-def _close(found: Tensor, expected: Tensor, tolerance: float = TOLERANCE) -> bool:
-    if found.shape != expected.shape:
-        return False
-    error = (found - expected).abs().max().item()
-    return bool(error <= tolerance * max(1.0, expected.abs().max().item()))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence what `transformers` says of attention implementations and left-out heads."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -7,7 +7,7 @@ the vocabulary.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,59 +17,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenor.errors import ModelError
-from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import hash_model, locate
 from tenor.formats.masked_lm import masked_lm_card
 from tenor.formats.sentence_transformers import read_layout
 from tenor.losses.vocabulary_cross_entropy import vocabulary_cross_entropy, vocabulary_losses
 from tenor.models.encoder import Encoder
-from tenor.models.loading import length_limit, load_tokenizer, place
+from tenor.models.language_head import LanguageHead, language_head
+from tenor.models.loading import length_limit, place
 from tenor.models.precision import set_precision
+from tenor.models.pretrained import load_pretrained, load_tokenizer, quiet
+from tenor.models.saving import SavedModel
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.tokenizer import Tokenizer
 
-__all__ = ["LanguageHead", "MaskedLM", "language_head", "sparse_gradient"]
+__all__ = ["MaskedLM", "parts_of", "sparse_gradient"]
 
 log = logging.getLogger("tenor")
-
-TOLERANCE = 1e-4  # of the head's logits, relative to the largest
-
-
-class LanguageHead(nn.Module):
-    """norm(activation(W · h + b)), to be multiplied with the output embeddings.
-
-    Args:
-        dense: W and b, or `None` for a head that only projects.
-        activation: between them.
-        norm: a layer norm, or `None`.
-        bias: (V,) parameter added to the logits, or `None`.
-    """
-
-    def __init__(
-        self,
-        dense: nn.Module | None,
-        activation: Callable[[Tensor], Tensor],
-        norm: nn.Module | None,
-        bias: nn.Parameter | None,
-    ) -> None:
-        super().__init__()
-        self.dense, self.norm, self.bias = dense, norm, bias
-        self.activation = activation
-
-    @classmethod
-    def new(cls, width: int, embedding_width: int, vocabulary: int, epsilon: float) -> LanguageHead:
-        """A fresh head as BERT's: weights normal with deviation 0.02, biases 0."""
-        dense = nn.Linear(width, embedding_width)
-        nn.init.normal_(dense.weight, std=0.02)
-        nn.init.zeros_(dense.bias)
-        norm = nn.LayerNorm(embedding_width, eps=epsilon)
-        return cls(dense, nn.GELU(), norm, nn.Parameter(torch.zeros(vocabulary)))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(…, W) → (…, E)."""
-        if self.dense is not None:
-            hidden = self.activation(self.dense(hidden))
-        return hidden if self.norm is None else self.norm(hidden)
 
 
 @contextmanager
@@ -86,7 +49,7 @@ def sparse_gradient(embedding: nn.Embedding, output: Tensor) -> Iterator[None]:
         embedding.sparse = before
 
 
-class MaskedLM(nn.Module):
+class MaskedLM(nn.Module, SavedModel):
     """A `…ForMaskedLM` of `transformers`, whose encoder runs packed.
 
     Make one with `MaskedLM.load`, or with `MaskedLM.of` from a model in memory.
@@ -106,7 +69,7 @@ class MaskedLM(nn.Module):
         super().__init__()
         self.whole, self.encoder, self.head, self.tokenizer = whole, encoder, head, tokenizer
         self.name = "masked language model"
-        self.sha256: str | None = None
+        self.sha256 = None
 
     @classmethod
     def of(cls, whole: Any, tokenizer: Tokenizer) -> MaskedLM:
@@ -147,17 +110,10 @@ class MaskedLM(nn.Module):
         layout = read_layout(folder)
         if layout.kind != "transformer":
             raise ModelError(f"{folder} holds a {layout.kind} model, not a transformer.")
-        try:
-            with _quiet():
-                whole, report = AutoModelForMaskedLM.from_pretrained(
-                    str(layout.transformer), dtype=torch.float32, use_safetensors=True,
-                    trust_remote_code=False, local_files_only=True, output_loading_info=True,
-                )  # fmt: skip
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"{folder} cannot be loaded as a masked language model: {error}"
-            ) from error
-        if report["missing_keys"]:
+        whole, missing = load_pretrained(
+            AutoModelForMaskedLM, layout.transformer, "a masked language model"
+        )
+        if missing:
             log.info("%s has no (whole) language modelling head: a new one is made", name)
         raw = load_tokenizer(layout.transformer)
         head, encoder = parts_of(whole)
@@ -221,20 +177,18 @@ class MaskedLM(nn.Module):
         hidden_ME: Tensor = self.head(F.embedding(places_M, self.encoder(batch)))
         return hidden_ME
 
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write a plain `…ForMaskedLM` folder, whole or not at all.
+    def write(self, folder: Path) -> None:
+        """Write a plain `…ForMaskedLM` folder."""
+        with quiet():
+            self.whole.save_pretrained(str(folder))
+        self.tokenizer.tokenizer.model_max_length = self.max_seq_length
+        self.tokenizer.save(folder)
 
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
-        """
-        with replaced_folder(folder) as target:
-            with _quiet():
-                self.whole.save_pretrained(str(target))
-            self.tokenizer.tokenizer.model_max_length = self.max_seq_length
-            self.tokenizer.save(target)
-            text = card or masked_lm_card(Path(folder).name, self.name, None)
-            (target / "README.md").write_text(text, encoding="utf-8")
+    def card(
+        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
+    ) -> str:
+        """The model card; see `masked_lm_card`. What was measured is part of `training`."""
+        return masked_lm_card(name, self.name, training)
 
 
 def parts_of(whole: Any) -> tuple[LanguageHead, Encoder]:
@@ -251,61 +205,3 @@ def parts_of(whole: Any) -> tuple[LanguageHead, Encoder]:
             "ELECTRA, ALBERT, MPNet, ModernBERT and DeBERTa can."
         )
     return head, Encoder(whole.base_model)
-
-
-def language_head(whole: Any) -> LanguageHead | None:
-    """The head of a `…ForMaskedLM`, sharing its parameters; `None` if it is built otherwise.
-
-    Its parts are what lies outside of the encoder; whether they are put together right is tried on
-    the model's own logits.
-    """
-    output = whole.get_output_embeddings()
-    inside = {id(module) for module in whole.base_model.modules()}
-    outside = [m for m in whole.modules() if id(m) not in inside and m is not output]
-    dense = [module for module in outside if isinstance(module, nn.Linear)]
-    norms = [m for m in outside if type(m).__name__.endswith("Norm")]
-    if not isinstance(output, nn.Linear) or len(dense) > 1 or len(norms) > 1:
-        return None
-    ids = torch.arange(7, 12, device=output.weight.device)[None] % whole.config.vocab_size
-    with _quiet(), torch.no_grad():
-        expected = whole(input_ids=ids).logits[0]
-        hidden = whole.base_model(input_ids=ids).last_hidden_state[0]
-        for activation in _activations(whole.config):
-            head = LanguageHead(
-                dense[0] if dense else None, activation, norms[0] if norms else None, output.bias
-            )
-            try:
-                found = F.linear(head(hidden), output.weight, output.bias)
-            except RuntimeError:  # widths that do not fit
-                return None
-            error = (found - expected).abs().max()
-            if found.shape == expected.shape and error <= TOLERANCE * expected.abs().max():
-                return head
-    return None
-
-
-def _activations(config: Any) -> Iterator[Callable[[Tensor], Tensor]]:
-    from transformers.activations import ACT2FN
-
-    for key in ("classifier_activation", "hidden_act", "activation", "hidden_activation"):
-        name = getattr(config, key, None)
-        if isinstance(name, str) and name in ACT2FN:
-            yield ACT2FN[name]
-    yield nn.GELU()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what `transformers` says of heads that are made anew."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenor.evaluation.result import EvaluationResult
-    from tenor.models.masked_lm import LanguageHead
+    from tenor.models.language_head import LanguageHead
     from tenor.tokens.token_ids import TokenIds
     from tenor.training.denoising import Denoising, DenoisingAutoEncoder
 
