@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCK",
+    "TOKENS_PER_BATCH",
+    "BulkOptions",
     "cut_in_blocks",
     "evaluating",
     "give_back_freed_memory",
@@ -40,6 +42,19 @@ KERNELS = 32  # compiled matrix products that bulk work keeps at a time
 BLOCK = 65_536  # texts of an iterator that are sorted and run together
 TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
+
+
+class BulkOptions(TypedDict, total=False):
+    """Keywords of everything that runs a model over many texts.
+
+    Attributes:
+        tokens_per_batch: tokens run at a time; chosen for the device by default.
+        progress: show a progress bar on stderr; by default for long work on a terminal.
+    """
+
+    tokens_per_batch: int | None
+    progress: bool | None
+
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from tenor.errors import ConfigError, ModelError
-from tenor.formats.atomic import replaced_folder
-from tenor.formats.layout import DenseSpec, EmbedderLayout
+from tenor.formats.layout import EmbedderLayout
 from tenor.formats.locate import hash_model, locate
+from tenor.formats.model_card import model_card
 from tenor.formats.sentence_transformers import read_layout, write_layout
 from tenor.models.dense import Dense
+from tenor.models.embedder_settings import settings_of
 from tenor.models.encode import encode_all, encode_blocks
-from tenor.models.encode_options import check_positive, encode_options
+from tenor.models.encode_options import EncodeKeywords, check_positive, encode_options
 from tenor.models.encoder import Encoder
-from tenor.models.loading import best_device, length_limit, load_tokenizer, place
+from tenor.models.loading import best_device, length_limit, place
 from tenor.models.pooling import Pooling
+from tenor.models.pretrained import load_tokenizer
+from tenor.models.saving import SavedModel
 from tenor.models.similarity import SIMILARITIES, similarities
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.tokenizer import Tokenizer
@@ -36,7 +38,7 @@ __all__ = ["Embedder", "best_device"]
 log = logging.getLogger("tenor")
 
 
-class Embedder(nn.Module):
+class Embedder(nn.Module, SavedModel):
     """A bi-encoder: encoder, pooling, optional dense layers, optional normalisation.
 
     Make one with `Embedder.load`.
@@ -83,7 +85,7 @@ class Embedder(nn.Module):
         check_positive("truncate_dim", truncate_dim)
         self.truncate_dim = truncate_dim
         self.name = "embedder"
-        self.sha256: str | None = None
+        self.sha256 = None
 
     @classmethod
     def load(
@@ -132,13 +134,8 @@ class Embedder(nn.Module):
             encoder,
             Tokenizer(raw, limit, lower_case=layout.do_lower_case),
             pooling=modes or layout.pooling,
-            dense=[Dense.load(spec) for spec in layout.dense],
-            normalize=layout.normalize,
-            prompts=layout.prompts,
-            default_prompt=layout.default_prompt,
             include_prompt=layout.include_prompt,
-            similarity=layout.similarity or "cosine",
-            truncate_dim=layout.truncate_dim if truncate_dim is None else truncate_dim,
+            **settings_of(layout, truncate_dim),
         )
         model.name = str(name)
         model.sha256 = hash_model(folder)
@@ -155,9 +152,14 @@ class Embedder(nn.Module):
     @property
     def dimensions(self) -> int:
         """Number of dimensions D of an embedding."""
-        layers = [layer.out_features for layer in self.dense if isinstance(layer, Dense)]
-        full = layers[-1] if layers else self.pooling.out_features
+        layers = self.dense_layers
+        full = layers[-1].out_features if layers else self.pooling.out_features
         return min(full, self.truncate_dim or full)
+
+    @property
+    def dense_layers(self) -> list[Dense]:
+        """The dense layers behind the pooling, in their order."""
+        return [layer for layer in self.dense if isinstance(layer, Dense)]
 
     @property
     def max_seq_length(self) -> int:
@@ -180,7 +182,10 @@ class Embedder(nn.Module):
         Returns:
             (N, D) fp32, in the order of the batch.
         """
-        vectors: Tensor = self.pooling(self.encoder(batch), batch, skip)
+        return self.finish(self.pooling(self.encoder(batch), batch, skip), normalize)
+
+    def finish(self, vectors: Tensor, normalize: bool | None = None) -> Tensor:
+        """Embeddings (N, D) of pooled vectors (N, W): dense layers, length, dimensions."""
         for layer in self.dense:
             vectors = layer(vectors)
         if self.normalize if normalize is None else normalize:
@@ -231,14 +236,18 @@ class Embedder(nn.Module):
         return vectors[0] if isinstance(texts, str) else vectors
 
     def encode_counted(
-        self, texts: Iterable[str], **options: Any
+        self, texts: str | Iterable[str], **options: Unpack[EncodeKeywords]
     ) -> tuple[npt.NDArray[np.float32], int]:
         """Like `encode`, and how many texts were truncated to the length limit."""
         several = [texts] if isinstance(texts, str) else texts
         return encode_all(self, several, encode_options(self, **options))
 
     def encode_blocks(
-        self, blocks: Iterable[Sequence[str]], *, total: int | None = None, **options: Any
+        self,
+        blocks: Iterable[Sequence[str]],
+        *,
+        total: int | None = None,
+        **options: Unpack[EncodeKeywords],
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Embed block after block of texts, in flat memory.
 
@@ -261,35 +270,27 @@ class Embedder(nn.Module):
         """
         return similarities(left, right, self.similarity_name)
 
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write the model in sentence-transformers' layout, whole or not at all.
+    def write(self, folder: Path) -> None:
+        """Write sentence-transformers' layout."""
+        self.encoder.save(folder)
+        self.tokenizer.save(folder)
+        tensors = [layer.tensors() for layer in self.dense_layers]
+        write_layout(folder, self.layout(folder), tensors)
 
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
+    def card(
+        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
+    ) -> str:
+        """The model card; see `model_card`."""
+        return model_card(
+            name=name,
+            base_model=self.name,
+            layout=self.layout(Path(name)),
+            dimensions=self.dimensions,
+            training=training,
+            evaluation=evaluation,
+        )
 
-        Raises:
-            ModelError: when `folder` exists and holds something that is no model.
-        """
-        from tenor.formats.model_card import model_card
-
-        with replaced_folder(folder) as target:
-            self.encoder.save(target)
-            self.tokenizer.save(target)
-            dense = [layer for layer in self.dense if isinstance(layer, Dense)]
-            layout = self.layout(target, [layer.spec for layer in dense])
-            write_layout(target, layout, [layer.tensors() for layer in dense])
-            text = card or model_card(
-                name=Path(folder).name,
-                base_model=self.name,
-                layout=layout,
-                dimensions=self.dimensions,
-                training=None,
-                evaluation=[],
-            )
-            (target / "README.md").write_text(text, encoding="utf-8")
-
-    def layout(self, folder: Path, dense: Sequence[DenseSpec] = ()) -> EmbedderLayout:
+    def layout(self, folder: Path) -> EmbedderLayout:
         """What a folder of this model says, as data."""
         return EmbedderLayout(
             transformer=folder,
@@ -297,7 +298,7 @@ class Embedder(nn.Module):
             do_lower_case=self.tokenizer.lower_case,
             pooling=self.pooling.modes,
             include_prompt=self.include_prompt,
-            dense=tuple(replace(spec, weights=None) for spec in dense),
+            dense=tuple(layer.spec for layer in self.dense_layers),
             normalize=self.normalize,
             prompts=self.prompts,
             default_prompt=self.default_prompt,

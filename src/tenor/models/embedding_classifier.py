@@ -101,8 +101,10 @@ class EmbeddingClassifier(TextClassifier):
         progress: bool | None = None,
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Classify block after block of texts; see `TextClassifier.predict_proba_blocks`."""
-        options = {"tokens_per_batch": tokens_per_batch, "progress": progress}
-        for vectors, truncated in self.embedder.encode_blocks(blocks, total=total, **options):
+        found = self.embedder.encode_blocks(
+            blocks, total=total, tokens_per_batch=tokens_per_batch, progress=progress
+        )
+        for vectors, truncated in found:
             yield self.classify(vectors), truncated
 
     def classify(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tenor.models.embedder import Embedder
 
-__all__ = ["EncodeOptions", "encode_all", "encode_blocks"]
+__all__ = ["EncodeOptions", "encode_all", "encode_blocks", "join_blocks", "width_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +49,32 @@ def encode_all(
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Encode all texts into one array (N, D), and count the truncated ones."""
     known = len(texts) if isinstance(texts, Sequence) else None
-    parts = [list(texts)] if known is not None else cut_in_blocks(texts, BLOCK)
-    vectors, truncated = [], 0
-    for part, cut in encode_blocks(model, parts, options, total=known):
-        vectors.append(part)
+    blocks = [list(texts)] if known is not None else cut_in_blocks(texts, BLOCK)
+    found = encode_blocks(model, blocks, options, total=known)
+    return join_blocks(found, width_of(model, options.truncate_dim))
+
+
+def join_blocks(
+    blocks: Iterable[tuple[npt.NDArray[np.float32], int]], width: int
+) -> tuple[npt.NDArray[np.float32], int]:
+    """One array (N, W) of the vectors of all blocks, and how many texts were truncated.
+
+    Args:
+        blocks: the vectors of each block, and how many of its texts were truncated.
+        width: W, for the array where there is no block.
+    """
+    parts, truncated = [], 0
+    for vectors, cut in blocks:
+        parts.append(vectors)
         truncated += cut
-    if not vectors:
-        width = min(model.dimensions, options.truncate_dim or model.dimensions)
+    if not parts:
         return np.zeros((0, width), dtype=np.float32), 0
-    return (vectors[0] if len(vectors) == 1 else np.concatenate(vectors)), truncated
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), truncated
+
+
+def width_of(model: Embedder, truncate_dim: int | None) -> int:
+    """Dimensions of the vectors of a call that asks for no more than `truncate_dim`."""
+    return min(model.dimensions, truncate_dim or model.dimensions)
 
 
 def encode_blocks(
@@ -89,7 +106,7 @@ def _encode_block(
         places[row] = distinct.setdefault(text, len(distinct))
     ids = model.tokenizer(options.prompt + text for text in distinct)
     repeats = np.bincount(places, minlength=len(distinct))
-    width = min(model.dimensions, options.truncate_dim or model.dimensions)
+    width = width_of(model, options.truncate_dim)
 
     def forward(batch: PackedBatch) -> Tensor:
         found = model(batch, options.skip, options.normalize)[:, :width]

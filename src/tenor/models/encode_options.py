@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from tenor.errors import ConfigError
 from tenor.models.encode import EncodeOptions
@@ -11,46 +11,55 @@ from tenor.models.precision import resolve_dtype
 if TYPE_CHECKING:
     from tenor.models.embedder import Embedder
 
-__all__ = ["DOCUMENT_PROMPTS", "QUERY_PROMPTS", "check_positive", "encode_options"]
+__all__ = [
+    "DOCUMENT_PROMPTS",
+    "QUERY_PROMPTS",
+    "EncodeKeywords",
+    "check_positive",
+    "encode_options",
+]
 
 # The names under which sentence-transformers looks for each side's prompt, in this order.
 QUERY_PROMPTS = ("query",)
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
-def encode_options(
-    model: Embedder,
-    *,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    dtype: str | None = None,
-    normalize: bool | None = None,
-    truncate_dim: int | None = None,
-    tokens_per_batch: int | None = None,
-    progress: bool | None = None,
-) -> EncodeOptions:
-    """The options of a call, from its keywords; see `Embedder.encode`.
+class EncodeKeywords(TypedDict, total=False):
+    """Keywords of `Embedder.encode`, where they are explained."""
+
+    prompt: str | None
+    prompt_name: str | None
+    normalize: bool | None
+    dtype: str | None
+    truncate_dim: int | None
+    tokens_per_batch: int | None
+    progress: bool | None
+
+
+def encode_options(model: Embedder, **given: Unpack[EncodeKeywords]) -> EncodeOptions:
+    """The options of a call, from its keywords.
 
     Raises:
         ConfigError: for a prompt name the model does not have, or a number below 1.
     """
+    prompt, dtype = given.get("prompt"), given.get("dtype")
     if prompt is None:
-        name = prompt_name or model.default_prompt
+        name = given.get("prompt_name") or model.default_prompt
         if name is not None and name not in model.prompts:
             known = ", ".join(model.prompts) or "none: this model has no prompts"
             raise ConfigError("prompt_name", name, f"one of {known}")
         prompt = model.prompts[name] if name is not None else ""
-    check_positive("truncate_dim", truncate_dim)
-    check_positive("tokens_per_batch", tokens_per_batch)
+    check_positive("truncate_dim", given.get("truncate_dim"))
+    check_positive("tokens_per_batch", given.get("tokens_per_batch"))
     cut = bool(prompt) and not model.include_prompt
     return EncodeOptions(
         prompt=prompt,
         skip=model.tokenizer.prompt_length(prompt) if cut else 0,
         dtype=None if dtype is None else resolve_dtype(dtype, model.device),
-        normalize=normalize,
-        truncate_dim=truncate_dim,
-        tokens_per_batch=tokens_per_batch,
-        progress=progress,
+        normalize=given.get("normalize"),
+        truncate_dim=given.get("truncate_dim"),
+        tokens_per_batch=given.get("tokens_per_batch"),
+        progress=given.get("progress"),
     )
 
 

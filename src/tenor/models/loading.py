@@ -1,18 +1,33 @@
-"""What every model that is loaded from a folder needs beside its weights."""
+"""Where a model runs that is loaded from a folder, how, and how long its texts may be."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from tenor.errors import ConfigError, ModelError
+from tenor.errors import ConfigError
 from tenor.models.encoder import Encoder
 from tenor.models.precision import resolve_dtype
+from tenor.models.pretrained import load_tokenizer, own_limit
 
-__all__ = ["best_device", "length_limit", "load_tokenizer", "place"]
+__all__ = ["RunOptions", "best_device", "length_limit", "load_tokenizer", "place"]
+
+
+class RunOptions(TypedDict, total=False):
+    """Keywords of every `load` that say where and how a model runs.
+
+    Attributes:
+        device: `"cpu"`, `"cuda"`, `"mps"`; the best there is by default.
+        dtype: dtype of the encoder's products: `"auto"` (bf16 where the hardware has it, the
+            default), `"bf16"`, `"fp32"`.
+        max_seq_length: another limit of tokens a text; the folder's by default.
+    """
+
+    device: str | torch.device | None
+    dtype: str
+    max_seq_length: int | None
 
 
 def best_device() -> torch.device:
@@ -22,22 +37,6 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The `transformers` tokenizer of a folder; never runs remote code.
-
-    Raises:
-        ModelError: when there is none, or none that can be read.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
 
 
 def length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:
@@ -57,7 +56,7 @@ def length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokeni
         raise ConfigError("max_seq_length", asked, f"at most {positions} for this encoder")
     limits = [asked or stored, positions]
     if asked is None and stored is None:
-        limits.append(min(int(tokenizer.model_max_length), 1 << 20))
+        limits.append(own_limit(tokenizer))
     return min(limit for limit in limits if limit is not None)
 
 

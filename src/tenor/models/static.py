@@ -9,11 +9,10 @@ Shape legend: V tokens of the vocabulary, D dimensions, N texts, T tokens of all
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +21,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tenor.errors import ConfigError, ModelError
-from tenor.formats.atomic import replaced_folder
-from tenor.formats.layout import DenseSpec, EmbedderLayout
+from tenor.formats.layout import EmbedderLayout
 from tenor.formats.locate import hash_model, locate
 from tenor.formats.sentence_transformers import read_layout
 from tenor.formats.static import read_table, write_static
-from tenor.models.dense import Dense
+from tenor.models.bulk import cut_in_blocks
 from tenor.models.embedder import Embedder
-from tenor.models.encode_options import encode_options
-from tenor.models.loading import best_device
+from tenor.models.embedder_settings import EmbedderSettings, settings_of
+from tenor.models.encode import join_blocks, width_of
+from tenor.models.encode_options import EncodeKeywords, encode_options
+from tenor.models.loading import RunOptions, best_device
 from tenor.models.token_table import TokenTable
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.static_tokenizer import NO_LIMIT, StaticTokenizer
@@ -52,12 +52,8 @@ class StaticEmbedder(Embedder):
     Args:
         vectors: (V, D) a row for each token id, weights included.
         tokenizer: of the `tokenizers` library, or a `StaticTokenizer`.
-        dense: dense layers after the mean.
-        normalize: whether embeddings are scaled to length 1.
-        prompts: texts to put before a text, by name.
-        default_prompt: name of the prompt used when none is asked for.
-        similarity: how two embeddings compare: cosine, dot, euclidean or manhattan.
-        truncate_dim: keep only so many leading dimensions, or `None` for all.
+        **settings: dense, normalize, prompts, default_prompt, similarity and truncate_dim, as
+            `Embedder` takes them; embeddings are scaled to length 1 by default.
     """
 
     encoder: Any
@@ -67,27 +63,13 @@ class StaticEmbedder(Embedder):
         self,
         vectors: npt.NDArray[np.float32] | Tensor,
         tokenizer: Any,
-        *,
-        dense: Sequence[Dense] = (),
-        normalize: bool = True,
-        prompts: Mapping[str, str] | None = None,
-        default_prompt: str | None = None,
-        similarity: str = "cosine",
-        truncate_dim: int | None = None,
+        **settings: Unpack[EmbedderSettings],
     ) -> None:
         if not isinstance(tokenizer, StaticTokenizer):
             tokenizer = StaticTokenizer(tokenizer)
         table: Any = TokenTable(vectors)
-        super().__init__(
-            table,
-            tokenizer,
-            dense=dense,
-            normalize=normalize,
-            prompts=prompts,
-            default_prompt=default_prompt,
-            similarity=similarity,
-            truncate_dim=truncate_dim,
-        )
+        settings.setdefault("normalize", True)
+        super().__init__(table, tokenizer, **settings)
         self.name = "static embedder"
 
     @classmethod
@@ -95,29 +77,27 @@ class StaticEmbedder(Embedder):
         cls,
         name: str | Path,
         *,
-        device: str | torch.device | None = None,
-        dtype: str = "auto",
         revision: str | None = None,
-        max_seq_length: int | None = None,
         truncate_dim: int | None = None,
         pooling: str | Sequence[str] | None = None,
+        **options: Unpack[RunOptions],
     ) -> StaticEmbedder:
         """Load a static embedder: never runs remote code, never unpickles.
 
         Args:
             name: a folder with a `StaticEmbedding` in sentence-transformers' layout, or a hub id.
-            device: `"cpu"`, `"cuda"`, `"mps"`; the best there is by default.
-            dtype: `"auto"` or `"fp32"`; there are no products that another would speed up.
             revision: branch, tag or commit on the hub.
-            max_seq_length: tokens of a text that count; all by default.
             truncate_dim: keep only so many leading dimensions.
             pooling: `"mean"`; there is no other.
+            **options: device, dtype and max_seq_length, as `Embedder.load` takes them; `"auto"` and
+                `"fp32"` alone, since there are no products that another dtype would speed up, and
+                no limit of tokens by default.
 
         Raises:
             ModelError: when the folder cannot be read or holds no static embedder.
             ConfigError: for another dtype or pooling.
         """
-        _check_dtype(dtype)
+        _check_dtype(options.get("dtype"))
         if pooling not in (None, "mean", ("mean",), ["mean"]):
             raise ConfigError("pooling", pooling, "mean for a static embedder")
         folder = locate(name, revision=revision)
@@ -127,16 +107,12 @@ class StaticEmbedder(Embedder):
         vectors, tokenizer = read_table(layout.transformer)
         model = cls(
             vectors,
-            StaticTokenizer(tokenizer, max_seq_length),
-            dense=[Dense.load(spec) for spec in layout.dense],
-            normalize=layout.normalize,
-            prompts=layout.prompts,
-            default_prompt=layout.default_prompt,
-            similarity=layout.similarity or "cosine",
-            truncate_dim=layout.truncate_dim if truncate_dim is None else truncate_dim,
+            StaticTokenizer(tokenizer, options.get("max_seq_length")),
+            **settings_of(layout, truncate_dim),
         )
         model.name = str(name)
         model.sha256 = hash_model(folder)
+        device = options.get("device")
         model.to(best_device() if device is None else torch.device(device))
         what = f"{model.dimensions} dimensions, {len(vectors):,} tokens"
         log.info("%s: static, %s, on %s", name, what, model.device)
@@ -161,29 +137,22 @@ class StaticEmbedder(Embedder):
         """
         offsets = np.concatenate([[0], np.cumsum(batch.lengths)])
         found = self.encoder(batch.token_ids, torch.from_numpy(offsets).to(batch.device))
-        return self._finish(found[: batch.texts], normalize)
+        return self.finish(found[: batch.texts], normalize)
 
     def encode_counted(
-        self, texts: Iterable[str], **options: Any
+        self, texts: str | Iterable[str], **options: Unpack[EncodeKeywords]
     ) -> tuple[npt.NDArray[np.float32], int]:
         """Like `encode`, and how many texts were truncated to the length limit, if there is one."""
         several = [texts] if isinstance(texts, str) else texts
-        total = len(several) if isinstance(several, Sequence) else None
-        parts, truncated = [], 0
-        for part, cut in self.encode_blocks(_blocks(several), total=total, **options):
-            parts.append(part)
-            truncated += cut
-        if parts:
-            return (parts[0] if len(parts) == 1 else np.concatenate(parts)), truncated
-        width = min(self.dimensions, options.get("truncate_dim") or self.dimensions)
-        return np.zeros((0, width), dtype=np.float32), 0
+        found = self.encode_blocks(cut_in_blocks(several, BLOCK), **options)
+        return join_blocks(found, width_of(self, options.get("truncate_dim")))
 
     def encode_blocks(
         self,
         blocks: Iterable[Sequence[str]],
         *,
         total: int | None = None,
-        **options: Any,
+        **options: Unpack[EncodeKeywords],
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Embed block after block of texts, in flat memory.
 
@@ -198,14 +167,14 @@ class StaticEmbedder(Embedder):
         _check_dtype(options.get("dtype"))
         chosen = encode_options(self, **options)
         before, normalize = chosen.prompt, chosen.normalize
-        width = min(self.dimensions, chosen.truncate_dim or self.dimensions)
+        width = width_of(self, chosen.truncate_dim)
         for block in blocks:
             for row, text in enumerate(block):
                 if not isinstance(text, str):
                     raise ConfigError(f"texts[{row}]", text, "a string")
             ids = self.tokenizer([before + text for text in block] if before else block)
             with torch.inference_mode():
-                found = self._finish(self._means(ids), normalize)[:, :width]
+                found = self.finish(self._means(ids), normalize)[:, :width]
                 if normalize and width < found.shape[1]:
                     found = F.normalize(found, dim=1)
             yield found.cpu().numpy(), ids.truncated
@@ -229,47 +198,15 @@ class StaticEmbedder(Embedder):
 
         return nearest_words(self, text, minus=minus, count=count)
 
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write the model as sentence-transformers' `StaticEmbedding`, whole or not at all.
+    def write(self, folder: Path) -> None:
+        """Write sentence-transformers' `StaticEmbedding`."""
+        tensors = [layer.tensors() for layer in self.dense_layers]
+        write_static(folder, self.vectors, self.tokenizer.tokenizer, self.layout(folder), tensors)
 
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
-
-        Raises:
-            ModelError: when `folder` exists and holds something that is no model.
-        """
-        from tenor.formats.model_card import model_card
-
-        with replaced_folder(folder) as target:
-            dense = [layer for layer in self.dense if isinstance(layer, Dense)]
-            layout = self.layout(target, [layer.spec for layer in dense])
-            tensors = [layer.tensors() for layer in dense]
-            write_static(target, self.vectors, self.tokenizer.tokenizer, layout, tensors)
-            text = card or model_card(
-                name=Path(folder).name,
-                base_model=self.name,
-                layout=layout,
-                dimensions=self.dimensions,
-                training=None,
-                evaluation=[],
-            )
-            (target / "README.md").write_text(text, encoding="utf-8")
-
-    def layout(self, folder: Path, dense: Sequence[DenseSpec] = ()) -> EmbedderLayout:
+    def layout(self, folder: Path) -> EmbedderLayout:
         """What a folder of this model says, as data."""
-        limit = self.max_seq_length
-        return EmbedderLayout(
-            transformer=folder,
-            kind="static",
-            max_seq_length=None if limit == NO_LIMIT else limit,
-            dense=tuple(replace(spec, weights=None) for spec in dense),
-            normalize=self.normalize,
-            prompts=self.prompts,
-            default_prompt=self.default_prompt,
-            similarity=self.similarity_name,  # type: ignore[arg-type]
-            truncate_dim=self.truncate_dim,
-        )
+        limit = None if self.max_seq_length == NO_LIMIT else self.max_seq_length
+        return replace(super().layout(folder), kind="static", max_seq_length=limit)
 
     def _means(self, ids: TokenIds) -> Tensor:
         device = self.device
@@ -277,20 +214,7 @@ class StaticEmbedder(Embedder):
         means: Tensor = self.encoder(tokens, torch.from_numpy(ids.offsets).to(device))
         return means
 
-    def _finish(self, vectors: Tensor, normalize: bool | None) -> Tensor:
-        for layer in self.dense:
-            vectors = layer(vectors)
-        if self.normalize if normalize is None else normalize:
-            vectors = F.normalize(vectors, dim=1)
-        return vectors if self.truncate_dim is None else vectors[:, : self.truncate_dim]
-
 
 def _check_dtype(dtype: str | None) -> None:
     if dtype not in (None, "auto", "fp32"):
         raise ConfigError("dtype", dtype, "auto or fp32: a static embedder has no products")
-
-
-def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
-    while block := list(islice(remaining, BLOCK)):
-        yield block
