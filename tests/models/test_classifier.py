@@ -61,7 +61,7 @@ def model(request, tmp_path):
     """One of each kind."""
     if request.param == "encoder":
         found = tiny_encoder_classifier()
-        bias = found._classifier[0].classifier.bias
+        bias = found.whole.classifier.bias
         middle = np.log(found.predict_proba(TEXTS)).mean(axis=0)
         bias.data -= torch.from_numpy(middle)  # so that no label gets all texts
         return found
@@ -77,7 +77,7 @@ def model(request, tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_probabilities_are_those_of_transformers(family, multi_label):
     model = tiny_encoder_classifier(family, multi_label=multi_label, **FAMILIES[family])
-    classifier = model._classifier[0]
+    classifier = model.whole
     attention = classifier.config._attn_implementation
     found = model.predict_proba(TEXTS)
     classifier.base_model.set_attn_implementation("eager")
@@ -174,7 +174,7 @@ def test_classifying_leaves_the_mode_of_the_model():
     model = tiny_encoder_classifier(dropout=0.5)
     model.train()
     first = model.predict_proba(TEXTS)
-    assert model.training and model._classifier[0].training
+    assert model.training and model.whole.training
     np.testing.assert_array_equal(first, model.predict_proba(TEXTS))
 
 
@@ -225,7 +225,7 @@ def start(folder, labels=LABELS, **options):
 
 
 def weights(model):
-    state = model._classifier[0].state_dict()
+    state = model.whole.state_dict()
     return {name: value.clone() for name, value in state.items()}
 
 
@@ -266,8 +266,8 @@ def test_a_head_with_other_labels_is_replaced(labels, tmp_path):
     first.save(tmp_path / "model")
     model = start(tmp_path / "model", labels)
     assert model.labels == labels and changed(first, model) == set()
-    output = model._classifier[0].classifier.weight
-    old = first._classifier[0].classifier.weight
+    output = model.whole.classifier.weight
+    old = first.whole.classifier.weight
     assert output.shape[0] == len(labels) and not torch.equal(output[:2], old[:2])
 
 
@@ -279,7 +279,7 @@ def test_a_cross_encoder_can_be_the_start(tmp_path):
 
 
 def trained_names(model):
-    named = model._classifier[0].named_parameters()
+    named = model.whole.named_parameters()
     return {name.rpartition(".")[0] for name, each in named if each.requires_grad}
 
 

@@ -38,7 +38,7 @@ def make(family, **options):
 
 def plain_scores(model, pairs):
     """The logits as `transformers` gives them, one pair at a time."""
-    classifier = model._classifier[0]
+    classifier = model.whole
     attention = classifier.config._attn_implementation
     classifier.base_model.set_attn_implementation("eager")
     found = []
@@ -70,7 +70,7 @@ def test_an_unusual_head_runs_without_packing(monkeypatch):
     model = make("bert", classes=2, activation="identity")
     assert model.head.reads == "nothing" and not model.encoder.packed
     np.testing.assert_allclose(model.score(PAIRS), expected, atol=1e-5)
-    assert {id(p) for p in model.parameters()} == {id(p) for p in model._classifier[0].parameters()}
+    assert {id(p) for p in model.parameters()} == {id(p) for p in model.whole.parameters()}
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert mean", "mpnet"])
@@ -153,7 +153,7 @@ def test_scoring_leaves_the_mode_of_the_model():
     model = tiny_cross_encoder(dropout=0.5)
     model.train()
     first = model.score(PAIRS)
-    assert model.training and model._classifier[0].training
+    assert model.training and model.whole.training
     np.testing.assert_array_equal(first, model.score(PAIRS))  # no dropout
 
 
@@ -162,7 +162,7 @@ def test_every_parameter_is_trained(family):
     model = make(family, classes=3)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert [names[id(p)] for p in model.unused_parameters()] == []
-    assert len(names) == len(list(model._classifier[0].parameters()))
+    assert len(names) == len(list(model.whole.parameters()))
     model.train()
     ids = model.tokenizer.pairs(*zip(*PAIRS, strict=True))
     model(PackedBatch.of(ids)).pow(2).sum().backward()

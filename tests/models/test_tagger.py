@@ -10,8 +10,8 @@ import torch
 from tenor.data.tags import is_valid_bio
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.locate import hash_model
+from tenor.models.probe import one_length_at_a_time
 from tenor.models.tagger import Tagger
-from tenor.models.token_classifier import one_text_at_a_time
 from tenor.tokens.packed import PackedBatch
 from tiny import PACKED, PADDED, random_ids, random_texts, tiny_hf_tokenizer, tiny_model
 from tiny_tags import LABELS, TYPES, tiny_tagger, tiny_token_classifier
@@ -26,7 +26,7 @@ def test_packed_logits_are_those_of_each_text_alone(family):
     ids = random_ids([3, 11, 7, 30])
     batch = PackedBatch.of(ids)
     with torch.no_grad():
-        expected = one_text_at_a_time(classifier, batch)
+        expected = one_length_at_a_time(classifier, batch)
         model = Tagger(classifier, tiny_tagger().tokenizer)
         found = model(batch)
         some = model(batch, torch.tensor([5, 2]))

@@ -116,7 +116,7 @@ def test_the_head_alone_is_trained_on_a_frozen_encoder(config, start, caplog):
         f"{32 * 32 + 32 + 3 * 32 + 3:,} parameters are trained, learning rate 0.001" in caplog.text
     )
     assert result["steps"] == 72
-    before = TextClassifier.load(f"{config.out}/model", device="cpu")._classifier[0].base_model
+    before = TextClassifier.load(f"{config.out}/model", device="cpu").whole.base_model
     from tenor.models.embedder import Embedder
 
     kept = Embedder.load(start, device="cpu").encoder.transformer.state_dict()

@@ -5,10 +5,10 @@ Shape legend: N texts, C labels.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,19 @@ import torch
 from tenor.data.class_labels import match_labels
 from tenor.errors import ConfigError, ModelError
 from tenor.formats.classifier import has_linear_classifier
+from tenor.formats.classifier_card import classifier_card
 from tenor.formats.locate import locate
 from tenor.formats.setfit import is_setfit
-from tenor.models.bulk import BLOCK, cut_in_blocks
+from tenor.models.bulk import BLOCK, BulkOptions, cut_in_blocks
+from tenor.models.encode import join_blocks
+from tenor.models.saving import SavedModel
 
 __all__ = ["Labels", "TextClassifier", "probabilities_of"]
 
 Labels = str | tuple[str, ...]  # of a text: one, or any number
 
 
-class TextClassifier(ABC):
+class TextClassifier(SavedModel):
     """Gives labels to texts: one each, or any number (multi-label).
 
     `TextClassifier.load` reads both kinds of folder: a fine-tuned `…ForSequenceClassification`
@@ -38,8 +41,7 @@ class TextClassifier(ABC):
         sha256: of the files it was loaded from.
     """
 
-    name: str
-    sha256: str | None
+    card_kind: Literal["fine-tuned", "linear"]
 
     @classmethod
     def load(
@@ -100,31 +102,17 @@ class TextClassifier(ABC):
         blocks: Iterable[Sequence[str]],
         *,
         total: int | None = None,
-        tokens_per_batch: int | None = None,
-        progress: bool | None = None,
+        **options: Unpack[BulkOptions],
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Classify block after block of texts, in flat memory.
 
         Args:
             blocks: the texts.
             total: how many there are, for the progress bar, if known.
-            tokens_per_batch: tokens run at a time; chosen for the device by default.
-            progress: show a progress bar on stderr; by default for long work on a terminal.
+            **options: tokens_per_batch and progress, as in `predict_proba`.
 
         Yields:
             The probabilities (n, C) of each block, and how many of its texts were cut.
-        """
-
-    @abstractmethod
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write the model, whole or not at all.
-
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
-
-        Raises:
-            ModelError: when `folder` exists and holds something that is no model.
         """
 
     def predict_proba(
@@ -154,17 +142,14 @@ class TextClassifier(ABC):
         return found[0] if isinstance(texts, str) else found
 
     def predict_proba_counted(
-        self, texts: str | Iterable[str], **options: Any
+        self, texts: str | Iterable[str], **options: Unpack[BulkOptions]
     ) -> tuple[npt.NDArray[np.float32], int]:
         """Like `predict_proba`, and how many of the texts were too long and were cut."""
         several: Iterable[str] = [texts] if isinstance(texts, str) else texts
         total = len(several) if isinstance(several, Sized) else None
-        parts, truncated = [np.zeros((0, len(self.labels)), dtype=np.float32)], 0
         blocks = cut_in_blocks(several, BLOCK)
-        for probabilities, cut in self.predict_proba_blocks(blocks, total=total, **options):
-            parts.append(probabilities)
-            truncated += cut
-        return np.concatenate(parts), truncated
+        found = self.predict_proba_blocks(blocks, total=total, **options)
+        return join_blocks(found, len(self.labels))
 
     def predict(
         self,
@@ -238,6 +223,21 @@ class TextClassifier(ABC):
         due = [{self.labels[place[name]] for name in names} for names in gold]
         found = [{each} if isinstance(each, str) else set(each) for each in self.predict(texts)]
         return float(np.mean([mine == theirs for mine, theirs in zip(found, due, strict=True)]))
+
+    def card(
+        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
+    ) -> str:
+        """The model card; see `classifier_card`."""
+        return classifier_card(
+            name=name,
+            base_model=self.name,
+            labels=self.labels,
+            multi_label=self.multi_label,
+            max_seq_length=self.max_seq_length,
+            kind=self.card_kind,
+            training=training,
+            evaluation=evaluation,
+        )
 
 
 def probabilities_of(logits: npt.NDArray[np.float32], multi_label: bool) -> Any:

@@ -16,18 +16,14 @@ import torch
 from torch import Tensor
 
 from tenor.errors import ConfigError, ModelError
-from tenor.formats.atomic import replaced_folder
 from tenor.formats.cross_encoder import ACTIVATIONS, read_cross_encoder, write_activation
 from tenor.formats.cross_encoder_card import cross_encoder_card
 from tenor.formats.locate import locate
+from tenor.models.classifier_loading import load_classifier, load_classifier_tokenizer
 from tenor.models.encode_options import check_positive
-from tenor.models.loading import load_tokenizer
+from tenor.models.loading import RunOptions
 from tenor.models.score import score_all
-from tenor.models.sequence_classifier import (
-    SequenceClassifier,
-    load_classifier,
-    lower_case_first,
-)
+from tenor.models.sequence_classifier import SequenceClassifier
 from tenor.tokens.tokenizer import Tokenizer
 
 __all__ = ["CrossEncoder"]
@@ -61,7 +57,7 @@ class CrossEncoder(SequenceClassifier):
         sha256: of the files it was loaded from.
     """
 
-    unit = "pairs"
+    kind, unit = "cross-encoder", "pairs"
 
     def __init__(
         self, classifier: Any, tokenizer: Tokenizer, *, activation: str | None = None
@@ -71,7 +67,6 @@ class CrossEncoder(SequenceClassifier):
             raise ConfigError("activation", chosen, f"one of {', '.join(ACTIVATIONS)}")
         super().__init__(classifier, tokenizer)
         self.activation = chosen
-        self.name = "cross-encoder"
 
     @classmethod
     def load(
@@ -107,22 +102,10 @@ class CrossEncoder(SequenceClassifier):
         folder = locate(name, revision=revision)
         layout = read_cross_encoder(folder)
         classifier, is_new, _ = load_classifier(layout, classes, seed)
-        raw = load_tokenizer(layout.transformer)
-        if layout.do_lower_case:
-            lower_case_first(raw)
-        model = cls(
-            classifier,
-            Tokenizer(raw, min(int(raw.model_max_length), 1 << 20)),
-            activation=None if is_new else layout.activation,
-        )
-        limits = model._loaded_from(
-            name,
-            folder,
-            device=device,
-            dtype=dtype,
-            max_seq_length=max_seq_length,
-            stored=layout.max_seq_length,
-        )
+        activation = None if is_new else layout.activation
+        model = cls(classifier, load_classifier_tokenizer(layout), activation=activation)
+        asked = RunOptions(device=device, dtype=dtype, max_seq_length=max_seq_length)
+        limits = model.settle(name, folder, layout.max_seq_length, **asked)
         if is_new:
             log.warning(
                 "%s: the classifier is new; train it before its scores mean anything.", name
@@ -196,21 +179,10 @@ class CrossEncoder(SequenceClassifier):
         order = np.argsort(-scores, kind="stable")[:k]
         return [(int(place), float(scores[place])) for place in order]
 
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write a plain `…ForSequenceClassification` folder, whole or not at all.
-
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
-
-        Raises:
-            ModelError: when `folder` exists and holds something that is no model.
-        """
-        with replaced_folder(folder) as target:
-            self._save_transformer(target)
-            write_activation(target, self.activation)
-            text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
-            (target / "README.md").write_text(text, encoding="utf-8")
+    def write(self, folder: Path) -> None:
+        """Write a plain `…ForSequenceClassification` folder that says how to score."""
+        super().write(folder)
+        write_activation(folder, self.activation)
 
     def card(
         self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]

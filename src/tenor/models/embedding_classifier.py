@@ -8,19 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from tenor.errors import ModelError
-from tenor.formats.atomic import replaced_folder
 from tenor.formats.classifier import LinearClassifier, read_linear, write_linear
-from tenor.formats.classifier_card import classifier_card
 from tenor.formats.locate import locate
+from tenor.models.bulk import BulkOptions
 from tenor.models.classifier import TextClassifier, probabilities_of
 from tenor.models.embedder import Embedder
+from tenor.models.loading import RunOptions
 
 __all__ = ["EmbeddingClassifier"]
 
@@ -42,6 +41,8 @@ class EmbeddingClassifier(TextClassifier):
         ModelError: they have different dimensions.
     """
 
+    card_kind = "linear"
+
     def __init__(self, embedder: Embedder, linear: LinearClassifier) -> None:
         if linear.weight.shape != (len(linear.labels), embedder.dimensions):
             raise ModelError(
@@ -58,10 +59,8 @@ class EmbeddingClassifier(TextClassifier):
         cls,
         name: str | Path,
         *,
-        device: str | torch.device | None = None,
-        dtype: str = "auto",
         revision: str | None = None,
-        max_seq_length: int | None = None,
+        **options: Unpack[RunOptions],
     ) -> EmbeddingClassifier:
         """Load a classifier; see `TextClassifier.load`.
 
@@ -69,9 +68,7 @@ class EmbeddingClassifier(TextClassifier):
             ModelError: when the folder cannot be read, or holds an embedder alone.
         """
         folder = locate(name, revision=revision)
-        embedder = Embedder.load(
-            name, device=device, dtype=dtype, revision=revision, max_seq_length=max_seq_length
-        )
+        embedder = Embedder.load(name, revision=revision, **options)
         model = cls(embedder, read_linear(folder, embedder.dimensions))
         model.sha256 = embedder.sha256
         log.info("%s: %d labels told from its embeddings", name, len(model.labels))
@@ -97,14 +94,10 @@ class EmbeddingClassifier(TextClassifier):
         blocks: Iterable[Sequence[str]],
         *,
         total: int | None = None,
-        tokens_per_batch: int | None = None,
-        progress: bool | None = None,
+        **options: Unpack[BulkOptions],
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Classify block after block of texts; see `TextClassifier.predict_proba_blocks`."""
-        found = self.embedder.encode_blocks(
-            blocks, total=total, tokens_per_batch=tokens_per_batch, progress=progress
-        )
-        for vectors, truncated in found:
+        for vectors, truncated in self.embedder.encode_blocks(blocks, total=total, **options):
             yield self.classify(vectors), truncated
 
     def classify(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -113,24 +106,7 @@ class EmbeddingClassifier(TextClassifier):
         found: npt.NDArray[np.float32] = probabilities_of(logits, self.multi_label)
         return found
 
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write the embedder's folder with the classifier in it; see `TextClassifier.save`."""
-        text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
-        with replaced_folder(folder) as target:
-            self.embedder.save(target, card=text)
-            write_linear(target, self.linear)
-
-    def card(
-        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
-    ) -> str:
-        """The model card; see `classifier_card`."""
-        return classifier_card(
-            name=name,
-            base_model=self.name,
-            labels=self.labels,
-            multi_label=self.multi_label,
-            max_seq_length=self.max_seq_length,
-            kind="linear",
-            training=training,
-            evaluation=evaluation,
-        )
+    def write(self, folder: Path) -> None:
+        """Write the embedder's folder with the classifier in it."""
+        self.embedder.write(folder)
+        write_linear(folder, self.linear)

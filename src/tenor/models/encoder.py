@@ -26,7 +26,7 @@ from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 from tenor.tokens.token_states import TokenStates
 
-__all__ = ["Encoder", "quiet"]
+__all__ = ["Encoder"]
 
 log = logging.getLogger("tenor")
 

@@ -8,30 +8,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from tenor.data.class_labels import match_labels
 from tenor.errors import ConfigError, ModelError
-from tenor.formats.atomic import replaced_folder
-from tenor.formats.classifier_card import classifier_card
 from tenor.formats.cross_encoder import read_cross_encoder
 from tenor.formats.locate import locate
 from tenor.formats.sentence_transformers import read_layout
-from tenor.models.bulk import evaluating, progress_bar, run_distinct
+from tenor.models.bulk import BulkOptions, evaluating, progress_bar, run_distinct
 from tenor.models.classifier import TextClassifier, probabilities_of
+from tenor.models.classifier_loading import load_classifier, load_classifier_tokenizer
 from tenor.models.encode_options import check_positive
 from tenor.models.head_layers import head_layers, renew
-from tenor.models.loading import load_tokenizer
-from tenor.models.sequence_classifier import (
-    SequenceClassifier,
-    load_classifier,
-    lower_case_first,
-)
+from tenor.models.loading import RunOptions
+from tenor.models.sequence_classifier import SequenceClassifier
 from tenor.tokens.tokenizer import Tokenizer
 
 __all__ = ["HEADS", "EncoderClassifier"]
@@ -59,6 +53,7 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         tokenizer: its tokenizer, with the length limit.
     """
 
+    card_kind = "fine-tuned"
     _new_pooler = False
 
     def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
@@ -71,10 +66,8 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         cls,
         name: str | Path,
         *,
-        device: str | torch.device | None = None,
-        dtype: str = "auto",
         revision: str | None = None,
-        max_seq_length: int | None = None,
+        **options: Unpack[RunOptions],
     ) -> Self:
         """Load a classifier; see `TextClassifier.load`.
 
@@ -88,22 +81,15 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
                 f"{name} is an encoder without a classifier; train one on labelled texts with "
                 f"`tenor train classifier --model {name} --train FILE --out DIR`."
             )
-        classifier = load_classifier(layout, None, 0, kind="classifier").classifier
+        classifier = load_classifier(layout, None, 0, kind="a classifier").classifier
         kind = classifier.config.problem_type
         if kind == "regression" or (classifier.config.num_labels == 1 and kind != SEVERAL):
             raise ModelError(
                 f"{name} gives one number a text, not labels; a cross-encoder is loaded with "
                 "CrossEncoder.load."
             )
-        model = cls._of(classifier, layout)
-        limits = model._loaded_from(
-            name,
-            folder,
-            device=device,
-            dtype=dtype,
-            max_seq_length=max_seq_length,
-            stored=layout.max_seq_length,
-        )
+        model = cls(classifier, load_classifier_tokenizer(layout))
+        limits = model.settle(name, folder, layout.max_seq_length, **options)
         log.info("%s: %d labels, %s", name, model.classes, limits)
         return model
 
@@ -115,11 +101,9 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         *,
         multi_label: bool = False,
         head: str = "linear",
-        device: str | torch.device | None = None,
-        dtype: str = "auto",
         revision: str | None = None,
-        max_seq_length: int | None = None,
         seed: int = 0,
+        **options: Unpack[RunOptions],
     ) -> Self:
         """Make a classifier to train of an encoder, an embedder or another classifier.
 
@@ -132,11 +116,9 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
             multi_label: whether a text may have any number of them.
             head: `"linear"`: a hidden layer before the output layer (BERT's pooler, RoBERTa's
                 `dense`) is kept where the folder has one; `"mlp"`: it is made new, too.
-            device: the best there is by default.
-            dtype: of the encoder's products.
             revision: branch, tag or commit on the hub.
-            max_seq_length: another limit of tokens a text.
             seed: of the weights of new layers.
+            **options: device, dtype and max_seq_length, as `load` takes them.
 
         Raises:
             ConfigError: for another head, or `"mlp"` where the architecture has no hidden layer.
@@ -146,7 +128,7 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
             raise ConfigError("head", head, f"one of {', '.join(HEADS)}")
         folder = locate(name, revision=revision)
         layout = read_cross_encoder(folder)
-        loaded = load_classifier(layout, len(labels), seed, kind="classifier")
+        loaded = load_classifier(layout, len(labels), seed, kind="a classifier")
         classifier, names = loaded.classifier, tuple(labels)
         layers = head_layers(classifier)
         spread = float(getattr(classifier.config, "initializer_range", 0.02))
@@ -167,44 +149,31 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
                 said = "it has these labels and goes on with its own head"
             else:
                 renew([layers.output], spread, seed)
-        model = cls._of(classifier, layout)
+        model = cls(classifier, load_classifier_tokenizer(layout))
         model.labels, model.multi_label = names, multi_label
         model._new_pooler = bool(layers.pooler) and (
             head == "mlp" or any("pooler" in weight.split(".") for weight in loaded.made_up)
         )
-        limits = model._loaded_from(
-            name,
-            folder,
-            device=device,
-            dtype=dtype,
-            max_seq_length=max_seq_length,
-            stored=layout.max_seq_length or _embedder_limit(folder),
-        )
+        stored = layout.max_seq_length or _embedder_limit(folder)
+        limits = model.settle(name, folder, stored, **options)
         log.info("%s: %d labels (%s), %s", name, model.classes, said, limits)
         return model
-
-    @classmethod
-    def _of(cls, classifier: Any, layout: Any) -> Self:
-        raw = load_tokenizer(layout.transformer)
-        if layout.do_lower_case:
-            lower_case_first(raw)
-        return cls(classifier, Tokenizer(raw, min(int(raw.model_max_length), 1 << 20)))
 
     @property
     def multi_label(self) -> bool:
         """Whether a text may have any number of labels."""
-        return bool(self._classifier[0].config.problem_type == SEVERAL)
+        return bool(self.whole.config.problem_type == SEVERAL)
 
     @multi_label.setter
     def multi_label(self, value: bool) -> None:
-        self._classifier[0].config.problem_type = SEVERAL if value else ONE
+        self.whole.config.problem_type = SEVERAL if value else ONE
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters inside the encoder that belong to the head: those of a pooler that is new.
 
         A pooler that came with the encoder belongs to the encoder.
         """
-        pooler = head_layers(self._classifier[0]).pooler if self._new_pooler else ()
+        pooler = head_layers(self.whole).pooler if self._new_pooler else ()
         return [parameter for layer in pooler for parameter in layer.parameters()]
 
     def predict_proba_blocks(
@@ -212,10 +181,10 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         blocks: Iterable[Sequence[str]],
         *,
         total: int | None = None,
-        tokens_per_batch: int | None = None,
-        progress: bool | None = None,
+        **options: Unpack[BulkOptions],
     ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
         """Classify block after block of texts; see `TextClassifier.predict_proba_blocks`."""
+        tokens_per_batch, progress = options.get("tokens_per_batch"), options.get("progress")
         check_positive("tokens_per_batch", tokens_per_batch)
         done = 0
         with evaluating(self, self.encoder), progress_bar(progress, total, "classifying") as bar:
@@ -235,28 +204,6 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
                 )
                 done += len(block)
                 yield probabilities_of(logits, self.multi_label), truncated
-
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write a plain `…ForSequenceClassification` folder; see `TextClassifier.save`."""
-        with replaced_folder(folder) as target:
-            self._save_transformer(target)
-            text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
-            (target / "README.md").write_text(text, encoding="utf-8")
-
-    def card(
-        self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
-    ) -> str:
-        """The model card; see `classifier_card`."""
-        return classifier_card(
-            name=name,
-            base_model=self.name,
-            labels=self.labels,
-            multi_label=self.multi_label,
-            max_seq_length=self.max_seq_length,
-            kind="fine-tuned",
-            training=training,
-            evaluation=evaluation,
-        )
 
 
 def _embedder_limit(folder: Path) -> int | None:

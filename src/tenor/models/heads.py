@@ -1,75 +1,33 @@
 """The classifier on top of an encoder, whatever the architecture, on packed texts.
 
-Shape legend: T tokens of the row, N texts, L tokens of the longest, W width, C labels.
+No head is written anew: the architecture's own forward runs, and where it calls its encoder it gets
+the vectors that it handed in as `inputs_embeds`.
+
+Shape legend: T tokens of the row, P places in it, N texts, L tokens of the longest, W width, C
+labels.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenor.models.precision import set_precision
 from tenor.tokens.packed import PackedBatch
-from tenor.tokens.token_ids import TokenIds
 
-__all__ = ["SequenceHead", "one_length_at_a_time", "probe_batch"]
+__all__ = ["GivenVectors", "SequenceHead", "TokenHead", "without_encoder"]
 
 
-class SequenceHead(nn.Module):
-    """The head of a `…ForSequenceClassification` of `transformers`, run on an encoder's output.
-
-    No head is written anew: the architecture's own forward runs, and where it calls its encoder it
-    gets the vectors that it handed in as `inputs_embeds`. Its layers are those of `classifier`
-    itself, not copies.
+class GivenVectors(nn.Module):
+    """Stands in an encoder's place and gives back the vectors that come as `inputs_embeds`.
 
     Args:
-        classifier: the `transformers` model; not changed.
-        reads: which of a text's vectors the head is given: `"first"` or `"all"`.
+        encoder: a `transformers` encoder, for its pooler.
     """
-
-    def __init__(self, classifier: Any, reads: str = "first") -> None:
-        super().__init__()
-        layers = copy.copy(classifier)
-        given = _Given(classifier.base_model)
-        layers.__dict__["_modules"] = {**classifier._modules, classifier.base_model_prefix: given}
-        self.layers = layers
-        self.reads = reads
-
-    def forward(self, hidden_TW: Tensor, batch: PackedBatch) -> Tensor:
-        """Classify packed texts.
-
-        Args:
-            hidden_TW: the encoder's output.
-            batch: the batch it came from.
-
-        Returns:
-            (N, C) fp32 logits, in the order of the batch.
-        """
-        lengths = torch.as_tensor(batch.lengths[: batch.texts], device=hidden_TW.device)
-        if self.reads == "first":
-            starts = torch.cumsum(lengths, 0) - lengths
-            block_NLW = F.embedding(starts, hidden_TW)[:, None]  # faster backward than indexing
-            mask_NL = torch.ones(block_NLW.shape[:2], dtype=torch.long, device=hidden_TW.device)
-        else:
-            places = torch.arange(int(batch.lengths.max()), device=hidden_TW.device)
-            inside_NL = places < lengths[:, None]
-            block_NLW = hidden_TW.new_zeros(*inside_NL.shape, hidden_TW.shape[1])
-            block_NLW[inside_NL] = hidden_TW[: int(lengths.sum())]
-            mask_NL = inside_NL.long()
-        found = self.layers(inputs_embeds=block_NLW.float(), attention_mask=mask_NL)
-        logits: Tensor = found.logits.float()
-        return logits
-
-
-class _Given(nn.Module):
-    """Stands in an encoder's place and gives back the vectors that come as `inputs_embeds`."""
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
@@ -100,51 +58,73 @@ class _Given(nn.Module):
         return pooler(hidden_NLW)
 
 
-def one_length_at_a_time(classifier: Any, batch: PackedBatch) -> Tensor:
-    """The logits as `transformers` computes them, without packing or padding.
-
-    Neighbouring texts of one length run together: slow, but right for any architecture.
+def without_encoder(classifier: Any) -> Any:
+    """A `transformers` model whose encoder gives back the vectors that it is given.
 
     Args:
-        classifier: a `…ForSequenceClassification`.
-        batch: N texts.
-
-    Returns:
-        (N, C) fp32 logits, in the order of the batch.
+        classifier: a `…For…Classification`; not changed, and its layers are shared.
     """
-    lengths = batch.lengths[: batch.texts]
-    takes_types = "token_type_ids" in inspect.signature(classifier.forward).parameters
-    bounds = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
-    parts, start = [], 0
-    for first, last in pairwise(bounds):
-        shape = (last - first, int(lengths[first]))
-        row = slice(start, start + shape[0] * shape[1])
-        start = row.stop
-        ids_NL = batch.token_ids[row].view(shape)
-        inputs = {"input_ids": ids_NL, "attention_mask": torch.ones_like(ids_NL)}
-        if takes_types and batch.type_ids is not None:
-            inputs["token_type_ids"] = batch.type_ids[row].view(shape)
-        parts.append(classifier(**inputs).logits.float())
-    return torch.cat(parts)
+    layers = copy.copy(classifier)
+    given = GivenVectors(classifier.base_model)
+    layers.__dict__["_modules"] = {**classifier._modules, classifier.base_model_prefix: given}
+    return layers
 
 
-def probe_batch(config: Any) -> PackedBatch:
-    """Pairs to try a model with: unlike tokens and lengths; the second half of type 1, if any is.
+class SequenceHead(nn.Module):
+    """The head of a `…ForSequenceClassification`, run on an encoder's output.
 
     Args:
-        config: the configuration of the `transformers` model.
+        classifier: the `transformers` model; not changed.
+        reads: which of a text's vectors the head is given: `"first"` or `"all"`. `"nothing"` says
+            that it cannot be run without its encoder, and so is not run here.
     """
-    lengths = (9, 14, 6, 11)
-    padding = getattr(config, "pad_token_id", None)
-    texts: list[list[int]] = []
-    token = 7
-    for length in lengths:
-        texts.append([])
-        while len(texts[-1]) < length:
-            token = (token * 5 + 3) % config.vocab_size
-            texts[-1].append(token if token != padding else token + 1 if token == 0 else token - 1)
-    ids = TokenIds.of(texts)
-    if (getattr(config, "type_vocab_size", None) or 0) > 1:
-        types = np.concatenate([np.arange(length) >= length // 2 for length in lengths])
-        ids = TokenIds(ids.ids, ids.offsets, types.astype(np.int8))
-    return PackedBatch.of(ids, rounded=False)
+
+    def __init__(self, classifier: Any, reads: str = "first") -> None:
+        super().__init__()
+        self.layers = without_encoder(classifier)
+        self.reads = reads
+
+    def forward(self, hidden_TW: Tensor, batch: PackedBatch) -> Tensor:
+        """Classify packed texts.
+
+        Args:
+            hidden_TW: the encoder's output.
+            batch: the batch it came from.
+
+        Returns:
+            (N, C) fp32 logits, in the order of the batch.
+        """
+        lengths = torch.as_tensor(batch.lengths[: batch.texts], device=hidden_TW.device)
+        if self.reads == "first":
+            starts = torch.cumsum(lengths, 0) - lengths
+            block_NLW = F.embedding(starts, hidden_TW)[:, None]  # faster backward than indexing
+            mask_NL = torch.ones(block_NLW.shape[:2], dtype=torch.long, device=hidden_TW.device)
+        else:
+            places = torch.arange(int(batch.lengths.max()), device=hidden_TW.device)
+            inside_NL = places < lengths[:, None]
+            block_NLW = hidden_TW.new_zeros(*inside_NL.shape, hidden_TW.shape[1])
+            block_NLW[inside_NL] = hidden_TW[: int(lengths.sum())]
+            mask_NL = inside_NL.long()
+        found = self.layers(inputs_embeds=block_NLW.float(), attention_mask=mask_NL)
+        logits: Tensor = found.logits.float()
+        return logits
+
+
+class TokenHead(nn.Module):
+    """The head of a `…ForTokenClassification`, run on single vectors of an encoder's output.
+
+    Args:
+        classifier: the `transformers` model; its encoder is not changed.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.layers = without_encoder(classifier)
+        for name, layer in classifier.named_children():
+            if name != classifier.base_model_prefix:
+                set_precision(layer, torch.float32)
+
+    def forward(self, hidden_PW: Tensor) -> Tensor:
+        """Classify vectors of tokens: (P, W) to (P, C) fp32 logits."""
+        logits: Tensor = self.layers(inputs_embeds=hidden_PW[None].float()).logits
+        return logits[0].float()

@@ -10,9 +10,9 @@ from torch import nn
 from tenor.errors import ConfigError
 from tenor.models.encoder import Encoder
 from tenor.models.precision import resolve_dtype
-from tenor.models.pretrained import load_tokenizer, own_limit
+from tenor.models.pretrained import own_limit
 
-__all__ = ["RunOptions", "best_device", "length_limit", "load_tokenizer", "place"]
+__all__ = ["RunOptions", "best_device", "length_limit", "place"]
 
 
 class RunOptions(TypedDict, total=False):

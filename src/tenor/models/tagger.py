@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tenor.errors import ModelError
-from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import locate
 from tenor.formats.tagger import read_tagger
 from tenor.formats.tagger_card import tagger_card
 from tenor.models.bulk import cut_in_blocks
+from tenor.models.classifier_loading import load_classifier_tokenizer, load_token_classifier
 from tenor.models.encode_options import check_positive
 from tenor.models.encoder import Encoder
-from tenor.models.heads import probe_batch
-from tenor.models.loading import load_tokenizer
-from tenor.models.sequence_classifier import SequenceClassifier, lower_case_first
+from tenor.models.heads import TokenHead
+from tenor.models.loading import RunOptions
+from tenor.models.probe import is_close, one_length_at_a_time
 from tenor.models.tag import BLOCK, Span, TaggedText, TagOptions, tag_blocks
-from tenor.models.token_classifier import TokenHead, load_token_classifier, one_text_at_a_time
+from tenor.models.transformer_classifier import TransformerClassifier
 from tenor.models.viterbi import TagRules
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.tokenizer import Tokenizer
@@ -43,7 +42,7 @@ TOLERANCE = 5e-5  # of the probe, relative to the largest logit
 Text = str | Sequence[str]
 
 
-class Tagger(SequenceClassifier):
+class Tagger(TransformerClassifier):
     """An encoder, and a classifier of its tokens; a word is what its first token is.
 
     Make one with `Tagger.load`. The tags of a text are the most probable ones that are valid
@@ -64,33 +63,23 @@ class Tagger(SequenceClassifier):
         ModelError: the tokenizer is slow, or the classifier does not look at each token by itself.
     """
 
-    unit = "windows"
+    kind, unit = "tagger", "windows"
+    head: TokenHead
 
     def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
-        # Not that of `SequenceClassifier`, whose head sees a text as a whole.
-        nn.Module.__init__(self)
-        if classifier.base_model is classifier:
-            raise ModelError(f"{type(classifier).__name__} has no encoder that can be told apart.")
-        self.tokenizer = tokenizer
-        self._one_type = getattr(classifier.config, "type_vocab_size", None) == 1
-        self._classifier = (classifier,)  # in a tuple: its layers belong to encoder and head
-        self.name = "tagger"
-        self.sha256 = None
-        classifier.eval()
-        batch = probe_batch(classifier.config)
-        with torch.no_grad():
-            expected = one_text_at_a_time(classifier, batch)
-            self.head = TokenHead(classifier)  # type: ignore[assignment]
-            self.encoder = Encoder(classifier.base_model)
-            found = self(batch)
-        off = (found - expected).abs().max().item()
-        if off > TOLERANCE * max(1.0, expected.abs().max().item()):
+        super().__init__(classifier, tokenizer)
+        self.words = WordTokenizer(tokenizer)
+
+    def build(self, batch: PackedBatch) -> None:
+        """Put the classifier of single tokens on the encoder, and try whether it is one."""
+        expected = one_length_at_a_time(self.whole, batch)
+        self.head = TokenHead(self.whole)
+        self.encoder = Encoder(self.whole.base_model)
+        if not is_close(self(batch), expected, TOLERANCE):
             raise ModelError(
-                f"the head of {type(classifier).__name__} does not classify each token by itself; "
+                f"the head of {type(self.whole).__name__} does not classify each token by itself; "
                 "such a model cannot be used as a tagger here."
             )
-        self.words = WordTokenizer(tokenizer)
-        self.eval()
 
     @classmethod
     def load(
@@ -124,19 +113,10 @@ class Tagger(SequenceClassifier):
         """
         folder = locate(name, revision=revision)
         layout = read_tagger(folder)
-        classifier, is_new = load_token_classifier(layout, labels, seed)
-        raw = load_tokenizer(layout.transformer)
-        if layout.do_lower_case:
-            lower_case_first(raw)
-        model = cls(classifier, Tokenizer(raw, min(int(raw.model_max_length), 1 << 20)))
-        limits = model._loaded_from(
-            name,
-            folder,
-            device=device,
-            dtype=dtype,
-            max_seq_length=max_seq_length,
-            stored=layout.max_seq_length,
-        )
+        classifier, is_new, _ = load_token_classifier(layout, labels, seed)
+        model = cls(classifier, load_classifier_tokenizer(layout))
+        asked = RunOptions(device=device, dtype=dtype, max_seq_length=max_seq_length)
+        limits = model.settle(name, folder, layout.max_seq_length, **asked)
         if is_new:
             other = " (its own gives other tags)" if layout.has_head else ""
             log.warning(
@@ -165,9 +145,7 @@ class Tagger(SequenceClassifier):
         Returns:
             (P, C) or (T, C) fp32 logits, in the order of the places.
         """
-        if self._one_type:
-            batch = replace(batch, type_ids=None)
-        hidden = self.encoder(batch)
+        hidden = self.token_vectors(batch)
         if places_P is None:
             hidden = hidden[: int(batch.lengths[: batch.texts].sum())]
         else:  # as a lookup: its backward pass adds up rows faster than that of indexing
@@ -251,21 +229,6 @@ class Tagger(SequenceClassifier):
         check_positive("tokens_per_batch", tokens_per_batch)
         options = TagOptions(overlap=overlap, tokens_per_batch=tokens_per_batch, progress=progress)
         return tag_blocks(self, blocks, options, total=total)
-
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write a plain `…ForTokenClassification` folder, whole or not at all.
-
-        Args:
-            folder: replaced if it exists.
-            card: text of README.md; a plain card by default.
-
-        Raises:
-            ModelError: when `folder` exists and holds something that is no model.
-        """
-        with replaced_folder(folder) as target:
-            self._save_transformer(target)
-            text = card or self.card(name=Path(folder).name, training=None, evaluation=[])
-            (target / "README.md").write_text(text, encoding="utf-8")
 
     def card(
         self, *, name: str, training: dict[str, Any] | None, evaluation: Sequence[dict[str, Any]]
