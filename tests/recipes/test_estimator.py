@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks, get_tags
 
 from tenor.errors import ConfigError, DataError
+from tenor.models.embedder import Embedder
 from tenor.recipes.estimator import TenorClassifier
 from tiny import tiny_model
 from tiny_labels import KEYWORDS, random_labelled, random_multi
@@ -70,6 +71,23 @@ def test_fit_and_predict(head, start):
     assert estimator.result_["rows"] == 60
     again = TenorClassifier(start, **settings).fit(TEXTS, LABELS)
     np.testing.assert_array_equal(again.predict_proba(TEXTS), found)
+
+
+def test_lower_blocks_learn_more_slowly_if_asked_to(start):
+    before = Embedder.load(start, device="cpu").encoder.transformer.state_dict()
+
+    def moved(layer_decay):
+        estimator = TenorClassifier(
+            start, epochs=2, learning_rate=1e-3, layer_decay=layer_decay, dtype="fp32", device="cpu"
+        )
+        after = estimator.fit(TEXTS, LABELS).model_.encoder.transformer.state_dict()
+        names = [f"encoder.layer.{number}.output.dense.weight" for number in (0, 1)]
+        return [(after[name] - before[name]).abs().mean().item() for name in names]
+
+    even, decayed = moved(1.0), moved(0.2)
+    assert decayed[0] < 0.5 * even[0] and decayed[0] < 0.5 * decayed[1]
+    with pytest.raises(ConfigError, match="layer_decay"):
+        TenorClassifier(start, layer_decay=1.5).fit(TEXTS, LABELS)
 
 
 def test_classes_keep_their_type(estimator):

@@ -36,7 +36,8 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         model: encoder, embedder or classifier to start from: a name, folder or hub id.
         head: linear, mlp or logistic; see `ClassifierConfig`, also for the following.
-        freeze: none or all.
+        freeze: what is not trained: none, all, a number of blocks from below, and what else the
+            recipe takes.
         loss: auto, cross-entropy or bce.
         class_weights: none or balanced.
         label_smoothing: share of each label that is spread over all of them.
@@ -47,6 +48,8 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: the highest, reached after warm-up.
         warmup: share of all steps in which the learning rate rises.
         weight_decay: of AdamW.
+        layer_decay: learning rate of a block, relative to that of the next one above it; 1 for the
+            same everywhere.
         dtype: auto, bf16 or fp32.
         device: auto, cpu, cuda or mps.
         random_state: decides the batches, the dropout and new layers.
@@ -73,6 +76,7 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 5e-5,
         warmup: float = 0.1,
         weight_decay: float = 0.0,
+        layer_decay: float = 1.0,
         dtype: str = "auto",
         device: str = "auto",
         random_state: int = 0,
@@ -90,6 +94,7 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.warmup = warmup
         self.weight_decay = weight_decay
+        self.layer_decay = layer_decay
         self.dtype = dtype
         self.device = device
         self.random_state = random_state
