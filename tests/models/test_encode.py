@@ -101,6 +101,12 @@ def test_what_is_no_text_is_named(wrong):
         make().encode(["the cat", wrong])
 
 
+def test_what_is_no_text_is_counted_from_the_first_block_on():
+    model = make()
+    with pytest.raises(ConfigError, match=r"texts\[3\] = None"):
+        list(model.encode_blocks([["a", "b"], ["c", None]]))
+
+
 def test_truncated_texts_are_counted_with_their_repeats():
     model = make(max_length=6)  # four words
     fits, long, longer = "the cat sits on", "the cat sits on it", "a b c d e f g h"

@@ -110,6 +110,11 @@ def test_a_packed_batch_gives_what_encode_gives(model):
     np.testing.assert_allclose(found.numpy(), model.encode(TEXTS), atol=1e-6)
 
 
+def test_what_is_no_text_is_counted_from_the_first_block_on(model):
+    with pytest.raises(ConfigError, match=r"texts\[3\] = None"):
+        list(model.encode_blocks([["cat", "dog"], ["cat", None]]))
+
+
 def test_blocks_stream(model):
     parts = list(model.encode_blocks(iter([TEXTS[:2], TEXTS[2:]])))
     np.testing.assert_array_equal(np.concatenate([p for p, _ in parts]), model.encode(TEXTS))

@@ -139,7 +139,8 @@ def run_distinct(
         tokens_per_batch=tokens_per_batch,
         bar=bar,
     )
-    return found[places], 0 if ids.cut is None else int(repeats[ids.cut].sum())
+    truncated = 0 if ids.cut is None else int(repeats[ids.cut].sum())
+    return (found if len(distinct) == len(items) else found[places]), truncated
 
 
 def keep_few_kernels() -> None:

@@ -19,8 +19,8 @@ from tenor.errors import ConfigError, ModelError
 from tenor.formats.cross_encoder import ACTIVATIONS, read_cross_encoder, write_activation
 from tenor.formats.cross_encoder_card import cross_encoder_card
 from tenor.formats.locate import locate
+from tenor.models.checks import check_positive
 from tenor.models.classifier_loading import load_classifier, load_classifier_tokenizer
-from tenor.models.encode_options import check_positive
 from tenor.models.loading import RunOptions
 from tenor.models.score import score_all
 from tenor.models.sequence_classifier import SequenceClassifier

@@ -20,10 +20,11 @@ from tenor.formats.layout import EmbedderLayout
 from tenor.formats.locate import hash_model, locate
 from tenor.formats.model_card import model_card
 from tenor.formats.sentence_transformers import read_layout, write_layout
+from tenor.models.checks import check_positive
 from tenor.models.dense import Dense
 from tenor.models.embedder_settings import settings_of
 from tenor.models.encode import encode_all, encode_blocks
-from tenor.models.encode_options import EncodeKeywords, check_positive, encode_options
+from tenor.models.encode_options import EncodeKeywords, encode_options
 from tenor.models.encoder import Encoder
 from tenor.models.loading import best_device, length_limit, place
 from tenor.models.pooling import Pooling

@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenor.errors import ConfigError
 from tenor.models.bulk import (
     BLOCK,
     cut_in_blocks,
     evaluating,
     give_back_freed_memory,
     progress_bar,
-    run_by_length,
+    run_distinct,
 )
+from tenor.models.checks import check_texts
 from tenor.tokens.packed import PackedBatch
+from tenor.tokens.token_ids import TokenIds
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -85,44 +86,38 @@ def encode_blocks(
     total: int | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
     """Encode block after block; only one block's texts and vectors stand in memory."""
+    done = 0
     with (
         evaluating(model, model.encoder, options.dtype),
         progress_bar(options.progress, total, "encoding") as bar,
     ):
-        for number, block in enumerate(blocks):
-            if number:
+        for block in blocks:
+            if done:
                 give_back_freed_memory()
+            check_texts(block, done)
+            done += len(block)
             yield _encode_block(model, block, options, bar)
 
 
 def _encode_block(
     model: Embedder, texts: Sequence[str], options: EncodeOptions, bar: Progress | None
 ) -> tuple[npt.NDArray[np.float32], int]:
-    distinct: dict[str, int] = {}
-    places = np.empty(len(texts), dtype=np.int64)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ConfigError(f"texts[{row}]", text, "a string")
-        places[row] = distinct.setdefault(text, len(distinct))
-    ids = model.tokenizer(options.prompt + text for text in distinct)
-    repeats = np.bincount(places, minlength=len(distinct))
     width = width_of(model, options.truncate_dim)
+
+    def tokenise(distinct: list[str]) -> TokenIds:
+        return model.tokenizer(options.prompt + text for text in distinct)
 
     def forward(batch: PackedBatch) -> Tensor:
         found = model(batch, options.skip, options.normalize)[:, :width]
         return F.normalize(found, dim=1) if options.normalize else found
 
-    vectors = run_by_length(
+    return run_distinct(
         forward,
-        ids,
+        texts,
+        tokenise,
         width=width,
         device=model.device,
         filler_id=model.tokenizer.filler_id,
-        repeats=repeats,
         tokens_per_batch=options.tokens_per_batch,
         bar=bar,
     )
-    if len(distinct) == len(texts):
-        return vectors, ids.truncated
-    truncated = 0 if ids.cut is None else int(repeats[ids.cut].sum())
-    return vectors[places], truncated

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from tenor.errors import ConfigError
+from tenor.models.checks import check_positive
 from tenor.models.encode import EncodeOptions
 from tenor.models.precision import resolve_dtype
 
@@ -15,7 +16,6 @@ __all__ = [
     "DOCUMENT_PROMPTS",
     "QUERY_PROMPTS",
     "EncodeKeywords",
-    "check_positive",
     "encode_options",
 ]
 
@@ -61,13 +61,3 @@ def encode_options(model: Embedder, **given: Unpack[EncodeKeywords]) -> EncodeOp
         tokens_per_batch=given.get("tokens_per_batch"),
         progress=given.get("progress"),
     )
-
-
-def check_positive(field: str, value: int | None) -> None:
-    """Refuse a number below 1; `None` stands for no limit.
-
-    Raises:
-        ConfigError: naming the field.
-    """
-    if value is not None and value < 1:
-        raise ConfigError(field, value, "at least 1")

@@ -26,6 +26,7 @@ from tenor.formats.locate import hash_model, locate
 from tenor.formats.sentence_transformers import read_layout
 from tenor.formats.static import read_table, write_static
 from tenor.models.bulk import cut_in_blocks
+from tenor.models.checks import check_texts
 from tenor.models.embedder import Embedder
 from tenor.models.embedder_settings import EmbedderSettings, settings_of
 from tenor.models.encode import join_blocks, width_of
@@ -168,10 +169,10 @@ class StaticEmbedder(Embedder):
         chosen = encode_options(self, **options)
         before, normalize = chosen.prompt, chosen.normalize
         width = width_of(self, chosen.truncate_dim)
+        done = 0
         for block in blocks:
-            for row, text in enumerate(block):
-                if not isinstance(text, str):
-                    raise ConfigError(f"texts[{row}]", text, "a string")
+            check_texts(block, done)
+            done += len(block)
             ids = self.tokenizer([before + text for text in block] if before else block)
             with torch.inference_mode():
                 found = self.finish(self._means(ids), normalize)[:, :width]

@@ -20,8 +20,8 @@ from tenor.formats.locate import locate
 from tenor.formats.tagger import read_tagger
 from tenor.formats.tagger_card import tagger_card
 from tenor.models.bulk import cut_in_blocks
+from tenor.models.checks import check_positive
 from tenor.models.classifier_loading import load_classifier_tokenizer, load_token_classifier
-from tenor.models.encode_options import check_positive
 from tenor.models.encoder import Encoder
 from tenor.models.heads import TokenHead
 from tenor.models.loading import RunOptions
