@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from tenor.models.attention import LAYOUT, PACKED, register
 from tenor.models.blocks import Blocks
 from tenor.models.padded import pad_texts
 from tenor.models.precision import resolve_dtype, set_precision
-from tenor.models.pretrained import load_pretrained, quiet
+from tenor.models.pretrained import check_complete, load_pretrained, quiet
 from tenor.models.probe import is_close, unlike_texts
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
@@ -76,12 +76,15 @@ class Encoder(nn.Module):
         """Load a `transformers` folder: safetensors only, never remote code.
 
         Raises:
-            ModelError: when the folder is no encoder that `transformers` knows.
+            ModelError: when the folder is no encoder that `transformers` knows, or lacks weights
+                that the vectors of a text depend on.
         """
         from transformers import AutoModel
 
-        transformer, _ = load_pretrained(AutoModel, folder, "an encoder")
-        return cls(transformer, packed=packed, dtype=dtype)
+        transformer, missing = load_pretrained(AutoModel, folder, "an encoder")
+        encoder = cls(transformer, packed=packed, dtype=dtype)
+        check_complete(folder, transformer, encoder.needed(missing), new_head=False)
+        return encoder
 
     @property
     def width(self) -> int:
@@ -167,6 +170,23 @@ class Encoder(nn.Module):
             depth: how many blocks to run.
         """
         return self._forward(batch, depth)
+
+    def needed(self, names: Collection[str]) -> list[str]:
+        """Those of some parameters of `transformer` that a text's vectors depend on; tried.
+
+        A pooler is none, nor is whatever else an architecture keeps for its heads.
+        """
+        asked = {
+            name: value for name, value in self.transformer.named_parameters() if name in names
+        }
+        if not asked:
+            return []
+        text = PackedBatch.of(self._probe_texts(), [1], rounded=False).to(self.device)
+        with torch.inference_mode(False), torch.enable_grad():
+            total = self(text).float().sum()
+            gradients = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
+        found = zip(asked, gradients, strict=True)
+        return [name for name, gradient in found if gradient is not None]
 
     def resumes(self, depth: int) -> bool:
         """Whether going on from the states of a depth gives what a full run gives; tried."""

@@ -25,7 +25,7 @@ from tenor.models.encoder import Encoder
 from tenor.models.language_head import LanguageHead, language_head
 from tenor.models.loading import length_limit, place
 from tenor.models.precision import set_precision
-from tenor.models.pretrained import load_pretrained, load_tokenizer, quiet
+from tenor.models.pretrained import check_complete, load_pretrained, load_tokenizer, quiet
 from tenor.models.saving import SavedModel
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.tokenizer import Tokenizer
@@ -102,7 +102,8 @@ class MaskedLM(nn.Module, SavedModel):
             max_seq_length: tokens a block may have; the model's own limit by default.
 
         Raises:
-            ModelError: when the folder cannot be read, or is no encoder with such a head.
+            ModelError: when the folder cannot be read, is no encoder with such a head, or lacks
+                weights of the encoder.
         """
         from transformers import AutoModelForMaskedLM
 
@@ -117,6 +118,10 @@ class MaskedLM(nn.Module, SavedModel):
             log.info("%s has no (whole) language modelling head: a new one is made", name)
         raw = load_tokenizer(layout.transformer)
         head, encoder = parts_of(whole)
+        prefix = f"{whole.base_model_prefix}."
+        inside = {name.removeprefix(prefix) for name in missing if name.startswith(prefix)}
+        needed = [prefix + name for name in encoder.needed(inside)]
+        check_complete(folder, whole, needed, new_head=False)
         limit = length_limit(max_seq_length, layout.max_seq_length, encoder, raw)
         tokenizer = Tokenizer(raw, limit, lower_case=layout.do_lower_case)
         model = cls(whole, encoder, head, tokenizer)

@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 SAFELY: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-UNREADABLE = (OSError, ValueError, KeyError)
 NO_LIMIT = 1 << 20  # tokenizers without a length limit store a huge number
 
 
@@ -58,7 +57,7 @@ def load_config(folder: str | Path, kind: str) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(str(folder), **SAFELY)
-    except UNREADABLE as error:
+    except Exception as error:  # a damaged folder may fail in any way
         raise ModelError(f"{folder} cannot be loaded as {kind}: {error}") from error
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(f"{folder} holds an encoder-decoder; {kind} needs an encoder.")
@@ -94,7 +93,7 @@ def load_pretrained(
                 **SAFELY,
                 **settings,
             )
-    except UNREADABLE as error:
+    except Exception as error:  # a damaged folder may fail in any way
         raise ModelError(f"{folder} cannot be loaded as {kind}: {error}") from error
     missing = {*loading["missing_keys"], *(str(key[0]) for key in loading["mismatched_keys"])}
     return model.eval(), frozenset(missing)
@@ -137,7 +136,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(str(folder), **SAFELY)
-    except UNREADABLE as error:
+    except Exception as error:  # the tokenizers' library raises bare exceptions
         raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
 
 
