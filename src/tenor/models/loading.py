@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from tenor.errors import ConfigError
+from tenor.models.checks import check_positive
 from tenor.models.encoder import Encoder
 from tenor.models.precision import resolve_dtype
 from tenor.models.pretrained import own_limit
 
-__all__ = ["RunOptions", "best_device", "length_limit", "place"]
+__all__ = ["RunOptions", "best_device", "length_limit", "place", "resolve_device"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -39,6 +40,23 @@ def best_device() -> torch.device:
     return torch.device("cpu")
 
 
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """The device to run on; the best there is for `None`.
+
+    Raises:
+        ConfigError: when there is none of that name here.
+    """
+    if device is None:
+        return best_device()
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:  # unknown, not built in, or not plugged in
+        here = dict.fromkeys(("cpu", best_device().type))
+        raise ConfigError("device", str(device), f"{' or '.join(here)} on this machine") from error
+    return found
+
+
 def length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokenizer: Any) -> int:
     """Tokens a text may have: what was asked for or stored, within what the encoder can take.
 
@@ -49,8 +67,9 @@ def length_limit(asked: int | None, stored: int | None, encoder: Encoder, tokeni
         tokenizer: of `transformers`; its own limit counts where neither says anything.
 
     Raises:
-        ConfigError: when more was asked for than the encoder can take.
+        ConfigError: when more was asked for than the encoder can take, or no token at all.
     """
+    check_positive("max_seq_length", asked)
     positions = encoder.max_positions
     if asked is not None and positions is not None and asked > positions:
         raise ConfigError("max_seq_length", asked, f"at most {positions} for this encoder")
@@ -71,8 +90,11 @@ def place(model: nn.Module, encoder: Encoder, device: str | torch.device | None,
 
     Returns:
         How and where it runs, in words: "bf16 on cpu, packed".
+
+    Raises:
+        ConfigError: for a device that is not here, or another dtype.
     """
-    target = best_device() if device is None else torch.device(device)
+    target = resolve_device(device)
     model.to(target)
     encoder.set_dtype(resolve_dtype(dtype, target))
     named = {torch.bfloat16: "bf16", torch.float32: "fp32"}[encoder.dtype]

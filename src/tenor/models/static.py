@@ -31,7 +31,7 @@ from tenor.models.embedder import Embedder
 from tenor.models.embedder_settings import EmbedderSettings, settings_of
 from tenor.models.encode import join_blocks, width_of
 from tenor.models.encode_options import EncodeKeywords, encode_options
-from tenor.models.loading import RunOptions, best_device
+from tenor.models.loading import RunOptions, resolve_device
 from tenor.models.token_table import TokenTable
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.static_tokenizer import NO_LIMIT, StaticTokenizer
@@ -113,8 +113,7 @@ class StaticEmbedder(Embedder):
         )
         model.name = str(name)
         model.sha256 = hash_model(folder)
-        device = options.get("device")
-        model.to(best_device() if device is None else torch.device(device))
+        model.to(resolve_device(options.get("device")))
         what = f"{model.dimensions} dimensions, {len(vectors):,} tokens"
         log.info("%s: static, %s, on %s", name, what, model.device)
         return model.eval()
