@@ -146,6 +146,16 @@ def tiny_model(folder, *, dropout=0.1, seed=0):
     return str(folder)
 
 
+def tiny_lower_casing_model(folder):
+    """The path of a saved embedder whose tokenizer leaves it to its reader to lower-case."""
+    from tenor.models.embedder import Embedder
+
+    vocabulary = {token: i for i, token in enumerate(VOCABULARY)}
+    cased = BertTokenizerFast(vocab=vocabulary, do_lower_case=False)
+    Embedder(tiny_encoder(), Tokenizer(cased, 24, lower_case=True)).save(folder)
+    return str(folder)
+
+
 def write_csv(path, columns):
     """The path of a csv file with some columns."""
     lines = [

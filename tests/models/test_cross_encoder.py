@@ -12,7 +12,7 @@ from tenor.models import score
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.heads import SequenceHead
 from tenor.tokens.packed import PackedBatch
-from tiny import POSITIONS, tiny_hf_tokenizer, tiny_model
+from tiny import POSITIONS, tiny_hf_tokenizer, tiny_lower_casing_model, tiny_model
 from tiny_pairs import random_pairs, tiny_classifier, tiny_cross_encoder
 
 PAIRS = random_pairs(30)
@@ -249,11 +249,7 @@ def test_the_length_limit_is_kept_and_checked(tmp_path):
 
 
 def test_an_embedder_that_lower_cases_stays_so(tmp_path):
-    folder = tmp_path / "embedder"
-    tiny_model(folder)
-    path = folder / "sentence_bert_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "do_lower_case": True}))
-    model = CrossEncoder.load(folder, device="cpu")
+    model = CrossEncoder.load(tiny_lower_casing_model(tmp_path / "embedder"), device="cpu")
     assert np.array_equal(model.score([("THE cat", "A Dog")]), model.score([("the cat", "a dog")]))
     model.save(tmp_path / "model")
     again = CrossEncoder.load(tmp_path / "model", device="cpu")

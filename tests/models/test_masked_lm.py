@@ -1,5 +1,6 @@
 """Masked language models: the fast path gives `transformers`' logits, folders go both ways."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -10,7 +11,16 @@ from tenor.models.embedder import Embedder
 from tenor.models.language_head import language_head
 from tenor.models.masked_lm import MaskedLM
 from tenor.tokens.packed import PackedBatch
-from tiny import CONFIGS, FIRST, SIZE, random_ids, random_texts, tiny_model, tiny_tokenizer
+from tiny import (
+    CONFIGS,
+    FIRST,
+    SIZE,
+    random_ids,
+    random_texts,
+    tiny_lower_casing_model,
+    tiny_model,
+    tiny_tokenizer,
+)
 
 NAMES = [name for name in CONFIGS if name != "fnet"]
 
@@ -85,6 +95,14 @@ def test_loads_back_with_the_same_losses(tmp_path):
     targets = torch.tensor([10, 20])
     assert torch.equal(model.losses(batch, places, targets), again.losses(batch, places, targets))
     assert again.sha256 is not None
+
+
+def test_an_embedder_that_lower_cases_stays_so(tmp_path):
+    model = MaskedLM.load(tiny_lower_casing_model(tmp_path / "embedder"), device="cpu")
+    model.save(tmp_path / "model")
+    expected = model.tokenizer(["the cat"]).ids
+    for each in (model, MaskedLM.load(tmp_path / "model"), Embedder.load(tmp_path / "model")):
+        assert np.array_equal(each.tokenizer(["THE Cat"]).ids, expected)
 
 
 def test_an_embedder_gets_a_new_head_tied_to_its_embeddings(tmp_path, caplog):

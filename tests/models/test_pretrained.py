@@ -5,11 +5,13 @@ import logging
 
 import pytest
 from safetensors.torch import load_file, save_file
+from transformers import RobertaTokenizerFast
 
 from tenor.errors import ModelError
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 from tenor.models.masked_lm import MaskedLM
+from tenor.models.pretrained import load_tokenizer, lower_casing
 from tenor.models.tagger import Tagger
 from tiny import tiny_encoder, tiny_hf_tokenizer, tiny_model
 from tiny_tags import LABELS
@@ -95,3 +97,24 @@ def test_loading_says_nothing_of_transformers_own(folder, capfd, caplog):
     caplog.set_level(logging.WARNING)
     Embedder.load(folder, device="cpu")
     assert capfd.readouterr() == ("", "") and not caplog.records
+
+
+def test_a_tokenizer_that_keeps_case_is_made_to_lower_it_for_good(tmp_path):
+    vocabulary = {token: number for number, token in enumerate(["<s>", "<pad>", "</s>", "<unk>"])}
+    vocabulary |= {letter: len(vocabulary) + n for n, letter in enumerate("abcABC")}
+    vocabulary["<mask>"] = len(vocabulary)
+    before = RobertaTokenizerFast(vocab=vocabulary, merges=[], model_max_length=17)
+    before.truncation_side = "left"
+    expected = before("a b", "c<mask>"), before("a <mask>").input_ids
+    made = lower_casing(before)
+    made.save_pretrained(tmp_path)
+    tiny_encoder("roberta").save(tmp_path)
+    for each in (made, load_tokenizer(tmp_path)):
+        assert (each("A B", "C<mask>"), each("A <mask>").input_ids) == expected
+        assert each.model_max_length == 17 and each.truncation_side == "left"
+        assert each.pad_token_id == 1 and each.mask_token_id == vocabulary["<mask>"]
+
+
+def test_a_tokenizer_that_lower_cases_stays_what_it_is():
+    tokenizer = tiny_hf_tokenizer()
+    assert lower_casing(tokenizer) is tokenizer

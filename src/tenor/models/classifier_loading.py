@@ -15,7 +15,6 @@ from tenor.models.pretrained import (
     load_config,
     load_pretrained,
     load_tokenizer,
-    lower_case_first,
     own_limit,
 )
 from tenor.tokens.tokenizer import Tokenizer
@@ -99,15 +98,10 @@ def load_token_classifier(
 def load_classifier_tokenizer(layout: CrossEncoderLayout | TaggerLayout) -> Tokenizer:
     """The tokenizer of a classifier's folder, with no length limit but its own.
 
-    An embedder that lower-cases its texts has a tokenizer that does so from here on, since a plain
-    `transformers` folder has no other place for it.
-
     Raises:
         ModelError: when there is none, or none that can be read or made to lower-case.
     """
-    raw = load_tokenizer(layout.transformer)
-    if layout.do_lower_case:
-        lower_case_first(raw)
+    raw = load_tokenizer(layout.transformer, lower_case=layout.do_lower_case)
     return Tokenizer(raw, own_limit(raw))
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from tenor.formats.sentence_transformers import read_layout
 from tenor.losses.vocabulary_cross_entropy import vocabulary_cross_entropy, vocabulary_losses
 from tenor.models.encoder import Encoder
 from tenor.models.language_head import LanguageHead, language_head
-from tenor.models.loading import length_limit, place
+from tenor.models.loading import RunOptions, length_limit, place
 from tenor.models.precision import set_precision
 from tenor.models.pretrained import check_complete, load_pretrained, load_tokenizer, quiet
 from tenor.models.saving import SavedModel
@@ -83,12 +83,7 @@ class MaskedLM(nn.Module, SavedModel):
 
     @classmethod
     def load(
-        cls,
-        name: str | Path,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str = "auto",
-        max_seq_length: int | None = None,
+        cls, name: str | Path, *, revision: str | None = None, **options: Unpack[RunOptions]
     ) -> MaskedLM:
         """Load a masked language model; an encoder or embedder gets a new head.
 
@@ -97,9 +92,9 @@ class MaskedLM(nn.Module, SavedModel):
 
         Args:
             name: a `…ForMaskedLM` folder, an encoder's or an embedder's, or a hub id.
-            device: where to put it; the best there is by default.
-            dtype: dtype of the products: auto, bf16 or fp32.
-            max_seq_length: tokens a block may have; the model's own limit by default.
+            revision: branch, tag or commit on the hub.
+            **options: device, dtype and max_seq_length, as `Embedder.load` takes them; the last
+                limits the tokens of a block.
 
         Raises:
             ModelError: when the folder cannot be read, is no encoder with such a head, or lacks
@@ -107,7 +102,7 @@ class MaskedLM(nn.Module, SavedModel):
         """
         from transformers import AutoModelForMaskedLM
 
-        folder = locate(name)
+        folder = locate(name, revision=revision)
         layout = read_layout(folder)
         if layout.kind != "transformer":
             raise ModelError(f"{folder} holds a {layout.kind} model, not a transformer.")
@@ -116,17 +111,17 @@ class MaskedLM(nn.Module, SavedModel):
         )
         if missing:
             log.info("%s has no (whole) language modelling head: a new one is made", name)
-        raw = load_tokenizer(layout.transformer)
+        raw = load_tokenizer(layout.transformer, lower_case=layout.do_lower_case)
         head, encoder = parts_of(whole)
         prefix = f"{whole.base_model_prefix}."
         inside = {name.removeprefix(prefix) for name in missing if name.startswith(prefix)}
         needed = [prefix + name for name in encoder.needed(inside)]
         check_complete(folder, whole, needed, new_head=False)
-        limit = length_limit(max_seq_length, layout.max_seq_length, encoder, raw)
-        tokenizer = Tokenizer(raw, limit, lower_case=layout.do_lower_case)
-        model = cls(whole, encoder, head, tokenizer)
+        asked = options.get("max_seq_length")
+        limit = length_limit(asked, layout.max_seq_length, encoder, raw)
+        model = cls(whole, encoder, head, Tokenizer(raw, limit))
         model.name, model.sha256 = str(name), hash_model(folder)
-        return model.ready(device, dtype)
+        return model.ready(options.get("device"), options.get("dtype", "auto"))
 
     def ready(self, device: str | torch.device | None, dtype: str) -> MaskedLM:
         """Move to a device (`None` for the best there is) and choose the dtype of the products."""

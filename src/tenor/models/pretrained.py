@@ -16,7 +16,7 @@ __all__ = [
     "load_config",
     "load_pretrained",
     "load_tokenizer",
-    "lower_case_first",
+    "lower_casing",
     "own_limit",
     "quiet",
 ]
@@ -126,18 +126,25 @@ def check_complete(
         )
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, *, lower_case: bool = False) -> Any:
     """The `transformers` tokenizer of a folder.
 
+    Args:
+        folder: of `transformers`.
+        lower_case: let it lower-case its texts, wherever it is read again: an embedder says beside
+            its tokenizer that this is to be done, and a plain `transformers` folder, which is made
+            of it, has no other place for that.
+
     Raises:
-        ModelError: when there is none, or none that can be read.
+        ModelError: when there is none, or none that can be read or made to lower-case.
     """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), **SAFELY)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **SAFELY)
     except Exception as error:  # the tokenizers' library raises bare exceptions
         raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
+    return lower_casing(tokenizer) if lower_case else tokenizer
 
 
 def own_limit(tokenizer: Any) -> int:
@@ -150,8 +157,14 @@ def own_limit(tokenizer: Any) -> int:
     return min(int(tokenizer.model_max_length), NO_LIMIT)
 
 
-def lower_case_first(tokenizer: Any) -> None:
-    """Make a tokenizer lower-case its texts, wherever it is read again.
+def lower_casing(tokenizer: Any) -> Any:
+    """A `transformers` tokenizer that lower-cases its texts, and still does when read from disk.
+
+    Classes such as `BertTokenizer` make their normalizer anew when they are read. So where the
+    given one keeps the case, the result is of the class that takes tokenizer.json as it is.
+
+    Args:
+        tokenizer: a fast tokenizer; changed.
 
     Raises:
         ModelError: for a slow tokenizer, which has no place for that.
@@ -162,7 +175,23 @@ def lower_case_first(tokenizer: Any) -> None:
             "texts before it; start from a model with a fast tokenizer."
         )
     from tokenizers.normalizers import Lowercase, Sequence
+    from transformers import PreTrainedTokenizerFast
 
     backend = tokenizer.backend_tokenizer
     before = backend.normalizer
+    if before is not None and before.normalize_str("AZ").islower():
+        return tokenizer
     backend.normalizer = Lowercase() if before is None else Sequence([Lowercase(), before])
+    added = {token.content: token for token in tokenizer.added_tokens_decoder.values()}
+    special = {
+        role: added.get(token, token) if isinstance(token, str) else token
+        for role, token in tokenizer.special_tokens_map.items()
+    }
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=tokenizer.model_input_names,
+        truncation_side=tokenizer.truncation_side,
+        padding_side=tokenizer.padding_side,
+        **special,
+    )
