@@ -114,6 +114,17 @@ def test_what_is_no_text_is_named(text):
         tiny_tagger().predict(["a", text])
 
 
+def test_words_of_one_sentence_are_not_taken_for_sentences():
+    with pytest.raises(ConfigError, match=r"sentences\[0\] = 'the'.*a list of words"):
+        tiny_tagger().tag(["the", "cat", "sits"])
+
+
+@pytest.mark.parametrize("labels", [[], ["O", "B-PER", "O"]])
+def test_labels_that_cannot_be_are_named(labels, tmp_path):
+    with pytest.raises(ConfigError, match=r"labels = .* different tags, at least one"):
+        Tagger.load(tiny_model(tmp_path / "embedder"), labels=labels)
+
+
 @pytest.mark.parametrize("family", ["bert", "roberta", "modernbert", "mpnet"])
 def test_a_saved_tagger_is_the_same(family, tmp_path):
     overrides = {"type_vocab_size": 2} if family == "roberta" else {}

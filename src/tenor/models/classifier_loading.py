@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tenor.errors import ModelError
+from tenor.errors import ConfigError, ModelError
 from tenor.formats.cross_encoder import CrossEncoderLayout
 from tenor.formats.tagger import TaggerLayout
 from tenor.models.pretrained import (
@@ -77,11 +77,14 @@ def load_token_classifier(
         seed: of the weights of a new head.
 
     Raises:
+        ConfigError: when there is no label, or one twice.
         ModelError: when the folder is nothing that `transformers` can classify tokens with, lacks
             weights, or holds no tagger and no labels are given.
     """
     from transformers import AutoModelForTokenClassification
 
+    if labels is not None and (not labels or len(set(labels)) != len(labels)):
+        raise ConfigError("labels", tuple(labels), "different tags, at least one")
     config = load_config(layout.transformer, "a tagger")
     same = labels is None or set(labels) == set(map(str, config.id2label.values()))
     is_new = not (layout.has_head and same)

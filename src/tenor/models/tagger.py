@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenor.errors import ModelError
+from tenor.errors import ConfigError, ModelError
 from tenor.formats.locate import locate
 from tenor.formats.tagger import read_tagger
 from tenor.formats.tagger_card import tagger_card
@@ -110,6 +110,7 @@ class Tagger(TransformerClassifier):
 
         Raises:
             ModelError: when the folder cannot be read or cannot be made a tagger.
+            ConfigError: when there is no label, or one twice.
         """
         folder = locate(name, revision=revision)
         layout = read_tagger(folder)
@@ -202,7 +203,7 @@ class Tagger(TransformerClassifier):
         Raises:
             ConfigError: for something that is no list of words.
         """
-        blocks = self.tag_blocks(cut_in_blocks(sentences, BLOCK), **options)
+        blocks = self.tag_blocks(cut_in_blocks(_sentences(sentences), BLOCK), **options)
         return [tagged.tags for block in blocks for tagged in block]
 
     def tag_blocks(
@@ -242,6 +243,16 @@ class Tagger(TransformerClassifier):
             training=training,
             evaluation=evaluation,
         )
+
+
+def _sentences(given: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Refuse a sentence that is a string: a list of words would pass for a list of sentences."""
+    for number, words in enumerate(given):
+        if isinstance(words, str):
+            raise ConfigError(
+                f"sentences[{number}]", words, "a list of words; `predict` takes whole texts"
+            )
+        yield words
 
 
 @lru_cache(maxsize=64)
