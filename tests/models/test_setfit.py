@@ -151,6 +151,20 @@ def test_written_without_anything_pickled(folder, vectors, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(TEXTS), model.predict_proba(TEXTS))
 
 
+def test_a_failing_save_leaves_the_old_model_whole(folder, vectors, tmp_path, monkeypatch):
+    head = regression().fit(vectors, np.arange(len(TEXTS)) % 3)
+    model = load(add_head(folder, head, ["a", "b", "c"]))
+    save_setfit(model, tmp_path / "new", card="The old one.")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("tenor.models.setfit.write_setfit", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_setfit(model, tmp_path / "new", card="A new one.")
+    assert (tmp_path / "new" / "README.md").read_text() == "The old one."
+
+
 def test_nothing_pickled_is_opened_unasked(folder):
     (folder / "model_head.pkl").write_bytes(b"not even a pickle")
     with pytest.raises(ModelError, match="--allow-pickle"):

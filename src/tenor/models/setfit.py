@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import locate
 from tenor.formats.setfit import read_setfit_config, read_setfit_head, write_setfit
 from tenor.models.embedder import Embedder
@@ -60,6 +61,11 @@ def save_setfit(model: EmbeddingClassifier, folder: str | Path, *, card: str | N
         model: the classifier.
         folder: replaced if it exists.
         card: text of README.md; a plain card by default.
+
+    Raises:
+        ModelError: when `folder` exists and holds something that is no model.
     """
-    model.save(folder, card=card)
-    write_setfit(folder, model.labels)
+    text = card or model.card(name=Path(folder).name, training=None, evaluation=[])
+    with replaced_folder(folder) as target:
+        model.save(target, card=text)
+        write_setfit(target, model.labels)
