@@ -148,6 +148,8 @@ def test_score_is_the_share_that_is_right(model):
         model.score(["a"], ["plant"])
     with pytest.raises(ConfigError, match="labels"):
         model.score(["a", "b"], ["animal"])
+    with pytest.raises(ConfigError, match="a list of texts, not one text"):
+        model.score("cat", ["animal"] * 3)
 
 
 def test_score_of_several_labels_needs_all_of_them():

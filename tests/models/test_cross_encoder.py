@@ -136,6 +136,8 @@ def test_ranking_is_by_score_and_then_by_place():
     assert model.rank("the cat", []) == []
     with pytest.raises(ModelError, match="gives 3 labels"):
         tiny_cross_encoder(classes=3).rank("the cat", texts)
+    with pytest.raises(ConfigError, match="a list of texts, not one text"):
+        model.rank("the cat", "a dog")
 
 
 @pytest.mark.parametrize("pair", ["ab", ("a",), ("a", "b", "c"), ("a", 1), None])

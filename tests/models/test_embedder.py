@@ -236,6 +236,12 @@ def test_settings_that_cannot_be_are_refused():
         make(pooling=("average",))
     with pytest.raises(ConfigError, match="truncate_dim"):
         make(truncate_dim=0)
+    with pytest.raises(ConfigError, match="activation = 'swish'"):
+        Dense(WIDTH, 8, activation="swish")
+    with pytest.raises(ConfigError, match=r"takes 9 dimensions.*takes 8, as many as it is given"):
+        make(dense=[(WIDTH, 8, True, "tanh"), (9, 4, True, "tanh")])
+    with pytest.raises(ConfigError, match="left out: this model has no prompts"):
+        make().encode(TEXTS, prompt_name="query")
     with pytest.raises(ConfigError, match="truncate_dim"):
         make().encode(TEXTS, truncate_dim=-3)
     with pytest.raises(ConfigError, match="tokens_per_batch"):

@@ -75,6 +75,10 @@ def test_what_sentence_transformers_saves_is_read_with_the_same_vectors(table, t
 
 
 def test_model2vec_tensors_are_folded(table, model, tmp_path):
+    with pytest.raises(ConfigError, match="a matrix: a row for each token"):
+        StaticEmbedder(model.vectors[0], word_tokenizer(WORDS))
+    with pytest.raises(ConfigError, match=r"9 rows.*10 rows, one for each token"):
+        StaticEmbedder(model.vectors[1:], word_tokenizer(WORDS))
     model.save(tmp_path / "model")
     weights = tmp_path / "model" / "0_StaticEmbedding" / "model.safetensors"
     rows, mapping = table[::-1].copy(), np.arange(len(table))[::-1].copy()

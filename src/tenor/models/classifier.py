@@ -21,6 +21,7 @@ from tenor.formats.classifier_card import classifier_card
 from tenor.formats.locate import locate
 from tenor.formats.setfit import is_setfit
 from tenor.models.bulk import BLOCK, BulkOptions, cut_in_blocks
+from tenor.models.checks import check_several
 from tenor.models.encode import join_blocks
 from tenor.models.saving import SavedModel
 
@@ -206,9 +207,10 @@ class TextClassifier(SavedModel):
             labels: the name of each text's label, or the names of its labels.
 
         Raises:
-            ConfigError: there are not as many labels as texts, or none.
+            ConfigError: there are not as many labels as texts, or none; or `texts` is one string.
             ModelError: a label is none of the model's.
         """
+        check_several("texts", texts)
         if not texts or len(texts) != len(labels):
             raise ConfigError("labels", f"{len(labels)} labels", f"one a text, {len(texts)}")
         gold = [{each} if isinstance(each, str) else set(each) for each in labels]

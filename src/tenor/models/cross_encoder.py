@@ -19,7 +19,7 @@ from tenor.errors import ConfigError, ModelError
 from tenor.formats.cross_encoder import ACTIVATIONS, read_cross_encoder, write_activation
 from tenor.formats.cross_encoder_card import cross_encoder_card
 from tenor.formats.locate import locate
-from tenor.models.checks import check_positive
+from tenor.models.checks import check_positive, check_several
 from tenor.models.classifier_loading import load_classifier, load_classifier_tokenizer
 from tenor.models.loading import RunOptions
 from tenor.models.score import score_all
@@ -168,8 +168,10 @@ class CrossEncoder(SequenceClassifier):
 
         Raises:
             ModelError: when the model gives labels instead of a score.
+            ConfigError: for something that is no list of texts, or a `k` below 1.
         """
         check_positive("k", k)
+        check_several("texts", texts)
         if self.classes != 1:
             raise ModelError(
                 f"{self.name} gives {self.classes} labels; only one that gives a single score can "

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from tenor.errors import ModelError
+from tenor.errors import ConfigError, ModelError
 from tenor.formats.layout import DenseSpec
 
 __all__ = ["ACTIVATIONS", "Dense"]
@@ -29,12 +29,17 @@ class Dense(nn.Module):
         out_features: width of the output.
         bias: whether there is a b.
         activation: one of `ACTIVATIONS`.
+
+    Raises:
+        ConfigError: for another activation.
     """
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, activation: str = "tanh"
     ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError("activation", activation, f"one of {', '.join(ACTIVATIONS)}")
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.activation_name = activation
         self.activation = ACTIVATIONS[activation]()
@@ -42,7 +47,11 @@ class Dense(nn.Module):
 
     @classmethod
     def load(cls, spec: DenseSpec) -> Dense:
-        """Make the layer that a folder describes, with its weights."""
+        """Make the layer that a folder describes, with its weights.
+
+        Raises:
+            ModelError: when it has an activation that is not known.
+        """
         from safetensors.torch import load_file
 
         if spec.activation not in ACTIVATIONS:

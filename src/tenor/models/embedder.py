@@ -55,6 +55,9 @@ class Embedder(nn.Module, SavedModel):
         include_prompt: whether pooling sees the prompt's tokens.
         similarity: how two embeddings compare: cosine, dot, euclidean or manhattan.
         truncate_dim: keep only so many leading dimensions (Matryoshka), or `None` for all.
+
+    Raises:
+        ConfigError: for a setting that cannot be, such as dense layers that do not fit together.
     """
 
     def __init__(
@@ -80,6 +83,12 @@ class Embedder(nn.Module, SavedModel):
         self.prompts = dict(prompts or {})
         self.default_prompt = default_prompt
         self.include_prompt = include_prompt
+        width = self.pooling.out_features
+        for layer in dense:
+            if layer.in_features != width:
+                given = f"a layer that takes {layer.in_features} dimensions"
+                raise ConfigError("dense", given, f"one that takes {width}, as many as it is given")
+            width = layer.out_features
         if similarity not in SIMILARITIES:
             raise ConfigError("similarity", similarity, f"one of {', '.join(SIMILARITIES)}")
         self.similarity_name = similarity
@@ -115,6 +124,7 @@ class Embedder(nn.Module, SavedModel):
 
         Raises:
             ModelError: when the folder cannot be read or does not describe an embedder.
+            ConfigError: for a device, dtype, length or pooling that cannot be.
         """
         folder = locate(name, revision=revision)
         layout = read_layout(folder)

@@ -46,8 +46,9 @@ def encode_options(model: Embedder, **given: Unpack[EncodeKeywords]) -> EncodeOp
     if prompt is None:
         name = given.get("prompt_name") or model.default_prompt
         if name is not None and name not in model.prompts:
-            known = ", ".join(model.prompts) or "none: this model has no prompts"
-            raise ConfigError("prompt_name", name, f"one of {known}")
+            known = ", ".join(model.prompts)
+            allowed = f"one of {known}" if known else "left out: this model has no prompts"
+            raise ConfigError("prompt_name", name, allowed)
         prompt = model.prompts[name] if name is not None else ""
     check_positive("truncate_dim", given.get("truncate_dim"))
     check_positive("tokens_per_batch", given.get("tokens_per_batch"))

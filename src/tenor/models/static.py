@@ -55,6 +55,9 @@ class StaticEmbedder(Embedder):
         tokenizer: of the `tokenizers` library, or a `StaticTokenizer`.
         **settings: dense, normalize, prompts, default_prompt, similarity and truncate_dim, as
             `Embedder` takes them; embeddings are scaled to length 1 by default.
+
+    Raises:
+        ConfigError: when the vectors are no matrix, or not all tokens have one.
     """
 
     encoder: Any
@@ -69,6 +72,10 @@ class StaticEmbedder(Embedder):
         if not isinstance(tokenizer, StaticTokenizer):
             tokenizer = StaticTokenizer(tokenizer)
         table: Any = TokenTable(vectors)
+        largest = max(tokenizer.vocabulary.values(), default=-1)
+        if largest >= len(table.words.weight):
+            given = f"{len(table.words.weight)} rows"
+            raise ConfigError("vectors", given, f"{largest + 1} rows, one for each token")
         settings.setdefault("normalize", True)
         super().__init__(table, tokenizer, **settings)
         self.name = "static embedder"

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tenor.errors import ConfigError
+
 __all__ = ["TokenTable"]
 
 
@@ -20,6 +22,9 @@ class TokenTable(nn.Module):
     Args:
         vectors: (V, D) float32, a row for each token id. Whatever weights tokens have are part of
             their rows.
+
+    Raises:
+        ConfigError: when the vectors are no matrix.
     """
 
     packed = True
@@ -29,6 +34,9 @@ class TokenTable(nn.Module):
     def __init__(self, vectors: npt.NDArray[np.float32] | Tensor) -> None:
         super().__init__()
         table = torch.as_tensor(vectors, dtype=torch.float32).clone()
+        if table.dim() != 2 or not table.numel():
+            shape = f"of the shape {tuple(table.shape)}"
+            raise ConfigError("vectors", shape, "a matrix: a row for each token")
         self.words = nn.Embedding(len(table), table.shape[1], _weight=table)
 
     @property

@@ -53,9 +53,12 @@ def idf_weights(documents: npt.ArrayLike, total: int) -> npt.NDArray[np.float64]
 
 
 def zipf(tokens: int) -> npt.NDArray[np.float64]:
-    """(tokens,) probabilities where none were counted: the r-th commonest has 1/r of the first's.
+    """(tokens,) probabilities where none were counted, in proportion to 1/(r + 1) for the r-th.
 
-    Most vocabularies are stored commonest first.
+    Most vocabularies are stored commonest first, so that a token's place is its rank.
+
+    >>> zipf(2).round(2).tolist()
+    [0.6, 0.4]
     """
     p = 1.0 / np.arange(2, tokens + 2)
     scaled: npt.NDArray[np.float64] = p / p.sum()
