@@ -124,6 +124,8 @@ def train_theirs(batch: int, seed: int, steps: int, bf16: bool) -> dict[str, Any
         )  # fmt: skip
         trainer.train()
         seconds = time.perf_counter() - start
+    # what the trainer put around the forward pass would measure in bf16
+    model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     measured = perplexity_of(MaskedLM.of(model, tokenizer), held)
     return {"seconds": seconds, "blocks": len(ids), "perplexity": measured}
 
