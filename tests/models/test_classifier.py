@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tenor.errors import ConfigError, ModelError
+from tenor.errors import ConfigError, DataError, ModelError
 from tenor.formats.classifier import LinearClassifier
 from tenor.formats.locate import hash_model
 from tenor.models import classifier as module
@@ -109,8 +109,10 @@ def test_an_iterator_gives_what_a_list_gives(model, monkeypatch):
 
 
 def test_what_is_no_text_is_named(model):
-    with pytest.raises(ConfigError, match=r"texts\[1\] = 3"):
+    with pytest.raises(DataError, match=r"^row 2: 3 is not a text"):
         model.predict(["a", 3])
+    with pytest.raises(DataError, match=r"^row 3: .*half a surrogate pair"):
+        model.predict_proba(["a", "a", "a \udc00"])
 
 
 def test_a_saved_model_is_the_same(model, tmp_path):

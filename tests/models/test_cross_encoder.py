@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tenor.errors import ConfigError, ModelError
+from tenor.errors import ConfigError, DataError, ModelError
 from tenor.models import score
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.heads import SequenceHead
@@ -140,9 +140,9 @@ def test_ranking_is_by_score_and_then_by_place():
         model.rank("the cat", "a dog")
 
 
-@pytest.mark.parametrize("pair", ["ab", ("a",), ("a", "b", "c"), ("a", 1), None])
+@pytest.mark.parametrize("pair", ["ab", ("a",), ("a", "b", "c"), ("a", 1), None, ("a", "\ud800")])
 def test_what_is_no_pair_is_named(pair):
-    with pytest.raises(ConfigError, match=r"pairs\[1\]"):
+    with pytest.raises(DataError, match=r"^row 2: "):
         tiny_cross_encoder().score([("a", "b"), pair])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tenor.errors import ConfigError
+from tenor.errors import ConfigError, DataError
 from tenor.models import encode as encode_module
 from tenor.models.embedder import Embedder
 from tenor.tokens.packed import PackedBatch
@@ -97,14 +97,22 @@ def test_nothing_and_one_text():
 
 @pytest.mark.parametrize("wrong", [None, 3, b"bytes", float("nan"), ["a"]])
 def test_what_is_no_text_is_named(wrong):
-    with pytest.raises(ConfigError, match=r"texts\[1\].*a string"):
+    with pytest.raises(DataError, match=r"^row 2: .*is not a text"):
         make().encode(["the cat", wrong])
 
 
 def test_what_is_no_text_is_counted_from_the_first_block_on():
     model = make()
-    with pytest.raises(ConfigError, match=r"texts\[3\] = None"):
+    with pytest.raises(DataError, match=r"^row 4: None is not a text"):
         list(model.encode_blocks([["a", "b"], ["c", None]]))
+
+
+def test_the_row_is_counted_over_repeats_and_blocks():
+    texts = ["the cat", "the cat", "a dog \ud800"]
+    with pytest.raises(DataError, match=r"^row 3: .*half a surrogate pair, U\+D800 at character 7"):
+        make().encode(texts, prompt="find: ")
+    with pytest.raises(DataError, match=r"^row 5: "):
+        list(make().encode_blocks([texts[:2], texts[:0], texts]))
 
 
 def test_truncated_texts_are_counted_with_their_repeats():
@@ -183,7 +191,7 @@ def test_the_model_is_as_it_was_after_encoding():
     assert model.training
     assert model.encoder.dtype == torch.float32
     assert np.abs(first - model.encode(TEXTS[:3])).max() > 0
-    with pytest.raises(ConfigError):
+    with pytest.raises(DataError):
         model.encode(["fine", None], dtype="bf16")
     assert model.training
     assert model.encoder.dtype == torch.float32

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tenor.data.tags import is_valid_bio
-from tenor.errors import ConfigError, ModelError
+from tenor.errors import ConfigError, DataError, ModelError
 from tenor.formats.locate import hash_model
 from tenor.models.probe import one_length_at_a_time
 from tenor.models.tagger import Tagger
@@ -108,9 +108,9 @@ def test_the_batch_does_not_matter():
         assert [span.score for span in a] == pytest.approx([span.score for span in b], abs=1e-4)
 
 
-@pytest.mark.parametrize("text", [5, ["a", 5], ["a", " "], None])
+@pytest.mark.parametrize("text", [5, ["a", 5], ["a", " "], None, "a \ud800", ["a", "\ud800"]])
 def test_what_is_no_text_is_named(text):
-    with pytest.raises(ConfigError, match=r"texts\[1\]"):
+    with pytest.raises(DataError, match=r"^row 2: "):
         tiny_tagger().predict(["a", text])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tenor.errors import DataError
 from tenor.training.batch import TrainingData
 from tiny import tiny_data, tiny_tokenizer
 
@@ -15,6 +16,12 @@ COLUMNS = {
 
 def data(target=None):
     return TrainingData.of(COLUMNS, target, tiny_tokenizer())
+
+
+def test_what_is_no_text_is_named_by_row_and_column():
+    wrong = {**COLUMNS, "positive": [*COLUMNS["positive"][:3], "\ud800"]}
+    with pytest.raises(DataError, match=r"^row 4, column 'positive': "):
+        TrainingData.of(wrong, None, tiny_tokenizer())
 
 
 def test_each_distinct_text_is_tokenised_once():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tenor.errors import ConfigError
 
-__all__ = ["check_positive", "check_several", "check_texts"]
+__all__ = ["check_positive", "check_several"]
 
 
 def check_positive(field: str, value: int | None) -> None:
@@ -18,21 +17,6 @@ def check_positive(field: str, value: int | None) -> None:
     """
     if value is not None and value < 1:
         raise ConfigError(field, value, "at least 1")
-
-
-def check_texts(texts: Sequence[Any], first: int = 0) -> None:
-    """Refuse what is no text.
-
-    Args:
-        texts: what should be strings.
-        first: number of the first of them among all that were given.
-
-    Raises:
-        ConfigError: naming the first that is no string.
-    """
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ConfigError(f"texts[{first + row}]", text, "a string")
 
 
 def check_several(field: str, texts: Any) -> None:

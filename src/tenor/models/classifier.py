@@ -135,7 +135,7 @@ class TextClassifier(SavedModel):
             that sum to 1, or of a multi-label model each label's own probability.
 
         Raises:
-            ConfigError: for a text that is no string.
+            DataError: for something that is no text; it names its row.
         """
         found, _ = self.predict_proba_counted(
             texts, tokens_per_batch=tokens_per_batch, progress=progress
@@ -173,7 +173,8 @@ class TextClassifier(SavedModel):
             has none), in the order of the texts; for a single text its own.
 
         Raises:
-            ConfigError: for a text that is no string, or a threshold that is not from 0 to 1.
+            ConfigError: for a threshold that is not from 0 to 1.
+            DataError: for something that is no text; it names its row.
         """
         probabilities, _ = self.predict_proba_counted(
             texts, tokens_per_batch=tokens_per_batch, progress=progress

@@ -133,7 +133,7 @@ class CrossEncoder(SequenceClassifier):
             the pairs.
 
         Raises:
-            ConfigError: for something that is no pair of strings.
+            DataError: for something that is no pair of texts; it names its row.
         """
         return self.score_counted(pairs, tokens_per_batch=tokens_per_batch, progress=progress)[0]
 

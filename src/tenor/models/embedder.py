@@ -232,7 +232,8 @@ class Embedder(nn.Module, SavedModel):
             (N, D) float32, in the order of the texts; (D,) for a single text.
 
         Raises:
-            ConfigError: for a prompt name the model does not have, or a text that is no string.
+            ConfigError: for a prompt name the model does not have.
+            DataError: for something that is no text; it names its row.
         """
         vectors, _ = self.encode_counted(
             texts,

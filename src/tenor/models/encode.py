@@ -20,8 +20,8 @@ from tenor.models.bulk import (
     progress_bar,
     run_distinct,
 )
-from tenor.models.checks import check_texts
 from tenor.tokens.packed import PackedBatch
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.token_ids import TokenIds
 
 if TYPE_CHECKING:
@@ -85,7 +85,11 @@ def encode_blocks(
     *,
     total: int | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
-    """Encode block after block; only one block's texts and vectors stand in memory."""
+    """Encode block after block; only one block's texts and vectors stand in memory.
+
+    Raises:
+        DataError: for something that is no text; it names its row.
+    """
     done = 0
     with (
         evaluating(model, model.encoder, options.dtype),
@@ -94,7 +98,7 @@ def encode_blocks(
         for block in blocks:
             if done:
                 give_back_freed_memory()
-            check_texts(block, done)
+            check_texts(block, before=done)
             done += len(block)
             yield _encode_block(model, block, options, bar)
 

@@ -20,12 +20,13 @@ from tenor.formats.cross_encoder import read_cross_encoder
 from tenor.formats.locate import locate
 from tenor.formats.sentence_transformers import read_layout
 from tenor.models.bulk import BulkOptions, evaluating, progress_bar, run_distinct
-from tenor.models.checks import check_positive, check_texts
+from tenor.models.checks import check_positive
 from tenor.models.classifier import TextClassifier, probabilities_of
 from tenor.models.classifier_loading import load_classifier, load_classifier_tokenizer
 from tenor.models.head_layers import head_layers, renew
 from tenor.models.loading import RunOptions
 from tenor.models.sequence_classifier import SequenceClassifier
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.tokenizer import Tokenizer
 
 __all__ = ["HEADS", "EncoderClassifier"]
@@ -189,7 +190,7 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
         done = 0
         with evaluating(self, self.encoder), progress_bar(progress, total, "classifying") as bar:
             for block in blocks:
-                check_texts(block, done)
+                check_texts(block, before=done)
                 logits, truncated = run_distinct(
                     self,
                     block,

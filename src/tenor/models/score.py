@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tenor.errors import ConfigError
 from tenor.models.bulk import BLOCK, cut_in_blocks, evaluating, progress_bar, run_distinct
+from tenor.tokens.text_check import check_pairs
 from tenor.tokens.token_ids import TokenIds
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def score_all(
     Pairs are taken block by block; what stands in memory beside the logits is one block's.
 
     Raises:
-        ConfigError: for something that is no pair of strings.
+        DataError: for something that is no pair of texts; it names its row.
     """
     total = len(pairs) if isinstance(pairs, Sized) else None
     parts = [np.zeros((0, model.classes), dtype=np.float32)]
@@ -49,14 +49,12 @@ def score_all(
 def _score_block(
     model: CrossEncoder,
     pairs: Sequence[Any],
-    first: int,
+    before: int,
     tokens_per_batch: int | None,
     bar: Progress | None,
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Logits of some pairs, the first of which is number `first` of all."""
-    for row, pair in enumerate(pairs):
-        if not _is_pair(pair):
-            raise ConfigError(f"pairs[{first + row}]", pair, "a pair of strings")
+    """Logits of some pairs, behind so many others."""
+    check_pairs(pairs, before=before)
 
     def tokenise(distinct: list[tuple[str, str]]) -> TokenIds:
         return model.tokenizer.pairs(
@@ -72,13 +70,4 @@ def _score_block(
         filler_id=model.tokenizer.filler_id,
         tokens_per_batch=tokens_per_batch,
         bar=bar,
-    )
-
-
-def _is_pair(pair: Any) -> bool:
-    return (
-        isinstance(pair, tuple | list)
-        and len(pair) == 2
-        and isinstance(pair[0], str)
-        and isinstance(pair[1], str)
     )

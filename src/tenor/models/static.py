@@ -26,7 +26,6 @@ from tenor.formats.locate import hash_model, locate
 from tenor.formats.sentence_transformers import read_layout
 from tenor.formats.static import read_table, write_static
 from tenor.models.bulk import cut_in_blocks
-from tenor.models.checks import check_texts
 from tenor.models.embedder import Embedder
 from tenor.models.embedder_settings import EmbedderSettings, settings_of
 from tenor.models.encode import join_blocks, width_of
@@ -35,6 +34,7 @@ from tenor.models.loading import RunOptions, resolve_device
 from tenor.models.token_table import TokenTable
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.static_tokenizer import NO_LIMIT, StaticTokenizer
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.token_ids import TokenIds
 
 __all__ = ["StaticEmbedder"]
@@ -177,7 +177,7 @@ class StaticEmbedder(Embedder):
         width = width_of(self, chosen.truncate_dim)
         done = 0
         for block in blocks:
-            check_texts(block, done)
+            check_texts(block, before=done)
             done += len(block)
             ids = self.tokenizer([before + text for text in block] if before else block)
             with torch.inference_mode():

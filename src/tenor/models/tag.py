@@ -5,6 +5,7 @@ Shape legend: N texts, W words of all texts, C labels.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,11 +16,12 @@ import torch
 
 from tenor.data.tag_rows import joined_words
 from tenor.data.tags import TagSpan, span_tags, tag_spans
-from tenor.errors import ConfigError, ModelError
+from tenor.errors import DataError, ModelError
 from tenor.models.bulk import TOKENS_PER_BATCH, evaluating, progress_bar
 from tenor.models.viterbi import TagRules, decode
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.plan import batches_by_length
+from tenor.tokens.text_check import check_text
 from tenor.tokens.windows import Windows, cut_windows
 from tenor.tokens.word_tokens import WordTokens
 
@@ -96,7 +98,7 @@ def tag_blocks(
     """Tag block after block; only one block's texts stand in memory.
 
     Raises:
-        ConfigError: for something that is neither a text nor a list of words.
+        DataError: for something that is neither a text nor a list of words; it names its row.
         ModelError: the model gives values that are not finite.
     """
     done = 0
@@ -114,7 +116,7 @@ def _tag_block(
 ) -> list[TaggedText]:
     distinct: dict[str | tuple[str, ...], int] = {}
     places = [
-        distinct.setdefault(_key(item, number + row), len(distinct))
+        distinct.setdefault(_key(item, number + row + 1), len(distinct))
         for row, item in enumerate(items)
     ]
     joined = [(key, None) if isinstance(key, str) else joined_words(list(key)) for key in distinct]
@@ -142,12 +144,15 @@ def _tag_block(
     return [found[place] for place in places]
 
 
-def _key(item: Any, number: int) -> str | tuple[str, ...]:
+def _key(item: Any, row: int) -> str | tuple[str, ...]:
     if isinstance(item, str):
+        check_text(item, row)
         return item
     if isinstance(item, list | tuple) and all(isinstance(w, str) and w.strip() for w in item):
+        check_text(" ".join(item), row)
         return tuple(item)
-    raise ConfigError(f"texts[{number}]", item, "a string, or a list of words that are not empty")
+    problem = "is neither a text nor a list of words that are not empty."
+    raise DataError(f"{reprlib.repr(item)} {problem}", line=row)
 
 
 def _score(

@@ -176,7 +176,7 @@ class Tagger(TransformerClassifier):
             text.
 
         Raises:
-            ConfigError: for something that is neither a string nor a list of words.
+            DataError: for something that is neither a text nor a list of words; it names its row.
         """
         several: Iterable[Text] = [texts] if isinstance(texts, str) else texts
         known = len(several) if isinstance(several, Sequence) else None
@@ -201,7 +201,8 @@ class Tagger(TransformerClassifier):
             **options: of `predict`.
 
         Raises:
-            ConfigError: for something that is no list of words.
+            ConfigError: for a sentence that is one string.
+            DataError: for anything else that is no list of words; it names its row.
         """
         blocks = self.tag_blocks(cut_in_blocks(_sentences(sentences), BLOCK), **options)
         return [tagged.tags for block in blocks for tagged in block]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenor.errors import ModelError
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.token_ids import TokenIds
 
 __all__ = ["NO_LIMIT", "StaticTokenizer"]
@@ -55,12 +56,17 @@ class StaticTokenizer:
 
         Returns:
             The ids of all texts; a text without a known token has none.
+
+        Raises:
+            DataError: for something that is no text; it names its row.
         """
         flat = [np.zeros(0, dtype=np.int32)]
         lengths = [np.zeros(0, dtype=np.int64)]
         cut = [np.zeros(0, dtype=bool)]
-        limit, remaining = self.max_length, iter(texts)
+        limit, remaining, done = self.max_length, iter(texts), 0
         while block := list(islice(remaining, BLOCK)):
+            check_texts(block, before=done)
+            done += len(block)
             encodings = self.tokenizer.encode_batch_fast(block, add_special_tokens=False)
             rows = [encoding.ids for encoding in encodings]
             counts = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))

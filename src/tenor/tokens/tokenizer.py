@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from tenor.errors import ModelError
+from tenor.tokens.distinct_texts import distinct_texts
 from tenor.tokens.pairs import PairTemplate, PairTokens
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.token_ids import TokenIds
 
 __all__ = ["Tokenizer"]
@@ -57,6 +59,7 @@ class Tokenizer:
             The ids of all texts, memory-mapped in a temporary file when they are large.
 
         Raises:
+            DataError: for something that is no text; it names its row.
             ModelError: when the limit leaves no room beside the special tokens.
         """
         limit = self.max_length if max_length is None else self._checked(max_length)
@@ -80,18 +83,11 @@ class Tokenizer:
             pairs lost tokens.
 
         Raises:
+            DataError: for something that is no text; it names its row.
             ModelError: when the limit leaves no room beside the special tokens.
         """
-        distinct: dict[str, int] = {}
-        places = [
-            np.fromiter(
-                (distinct.setdefault(text, len(distinct)) for text in side),
-                dtype=np.int64,
-                count=len(side),
-            )
-            for side in (left, right)
-        ]
-        return self.pair_tokens(distinct, max_length=max_length)(places[0], places[1])
+        texts, places = distinct_texts({"left": left, "right": right})
+        return self.pair_tokens(texts, max_length=max_length)(places["left"], places["right"])
 
     def pair_tokens(self, texts: Iterable[str], *, max_length: int | None = None) -> PairTokens:
         """Tokenise texts once, to put any two of them together later.
@@ -101,6 +97,7 @@ class Tokenizer:
             max_length: another limit of tokens a pair, special tokens included.
 
         Raises:
+            DataError: for something that is no text; it names its row.
             ModelError: when the limit leaves no room beside the special tokens.
         """
         template = PairTemplate.of(self.tokenizer)
@@ -185,9 +182,11 @@ class Tokenizer:
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
+    remaining, done = iter(texts), 0
     while block := list(islice(remaining, BLOCK)):
+        check_texts(block, before=done)
         yield block
+        done += len(block)
 
 
 def _gather(encoded: Iterable[_Encoded]) -> tuple[Any, np.ndarray[Any, Any], Any]:

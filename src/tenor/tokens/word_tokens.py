@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenor.errors import ModelError
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.token_ids import TokenIds
 from tenor.tokens.tokenizer import Tokenizer
 
@@ -105,6 +106,9 @@ class WordTokenizer:
             texts: N texts.
             words: of each text, the first character of each word and the one behind its last, in
                 order and without overlap; `None` where the tokenizer shall find the words.
+
+        Raises:
+            DataError: for something that is no text; it names its row.
         """
         self._plain()
         rows: list[list[int]] = []
@@ -113,6 +117,7 @@ class WordTokenizer:
         counts = np.zeros(len(texts) + 1, dtype=np.int64)
         for first in range(0, len(texts), BLOCK):
             block = list(texts[first : first + BLOCK])
+            check_texts(block, before=first)
             encoded = self._backend.encode_batch(block, add_special_tokens=False)
             for row, (text, one) in enumerate(zip(block, encoded, strict=True), start=first):
                 spans = np.array(one.offsets, dtype=np.int64).reshape(-1, 2)

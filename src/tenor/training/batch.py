@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tenor.tokens.distinct_texts import distinct_texts
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.plan import batches_by_length
 from tenor.tokens.token_ids import TokenIds
@@ -101,17 +102,13 @@ class TrainingData:
         target: npt.NDArray[Any] | None,
         tokenizer: Tokenizer,
     ) -> TrainingData:
-        """Tokenise every distinct text of the columns once."""
-        distinct: dict[str, int] = {}
-        places = {
-            name: np.fromiter(
-                (distinct.setdefault(text, len(distinct)) for text in texts),
-                dtype=np.int64,
-                count=len(texts),
-            )
-            for name, texts in columns.items()
-        }
-        return cls(tokenizer(distinct), places, target, tokenizer.filler_id)
+        """Tokenise every distinct text of the columns once.
+
+        Raises:
+            DataError: for something that is no text; it names row and column.
+        """
+        texts, places = distinct_texts(columns)
+        return cls(tokenizer(texts), places, target, tokenizer.filler_id)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

@@ -15,6 +15,7 @@ import torch
 
 from tenor.data.overlap import normalise
 from tenor.errors import DataError
+from tenor.tokens.distinct_texts import distinct_texts
 from tenor.tokens.pairs import PairTokens
 from tenor.tokens.tokenizer import Tokenizer
 from tenor.training.batch import TrainingBatch, TrainingData
@@ -70,17 +71,10 @@ class CandidateData(TrainingData):
             seed: decides which.
 
         Raises:
-            DataError: when there is nothing to be a negative of anything.
+            DataError: when there is nothing to be a negative of anything, or for something that is
+                no text.
         """
-        distinct: dict[str, int] = {}
-        places = {
-            name: np.fromiter(
-                (distinct.setdefault(text, len(distinct)) for text in texts),
-                dtype=np.int64,
-                count=len(texts),
-            )
-            for name, texts in columns.items()
-        }
+        distinct, places = distinct_texts(columns)
         forms: dict[str, int] = {}
         form = np.fromiter(
             (forms.setdefault(normalise(text), len(forms)) for text in distinct),

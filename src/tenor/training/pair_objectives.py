@@ -18,6 +18,7 @@ from tenor.losses.binary_cross_entropy import binary_cross_entropy
 from tenor.losses.cross_entropy import cross_entropy
 from tenor.losses.listwise import listwise
 from tenor.losses.mean_squared_error import mean_squared_error
+from tenor.tokens.text_check import check_texts
 from tenor.tokens.tokenizer import Tokenizer
 from tenor.training.batch import TrainingBatch, TrainingData
 from tenor.training.objectives import Objective
@@ -106,7 +107,12 @@ def pair_data(
         columns: the two texts of each row.
         target: its score or label.
         tokenizer: the model's.
+
+    Raises:
+        DataError: for something that is no text; it names row and column.
     """
+    for name, texts in columns.items():
+        check_texts(texts, column=name)
     distinct: dict[tuple[str, str], int] = {}
     rows = list(zip(*columns.values(), strict=True))
     places = np.fromiter(
