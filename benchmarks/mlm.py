@@ -45,13 +45,13 @@ def blocks(tokenizer: Any, steps: int, batch: int) -> tuple[Any, Any]:
 
 def perplexity_of(model: Any, held: Any) -> float:
     """Of our wrapper around either side's model, in fp32."""
-    from tenor.recipes.mlm import Corpus, perplexity
+    from tenor.evaluation.perplexity import perplexity
     from tenor.training.denoising import vocabulary_facts
     from tenor.training.masking import Masking
 
     model.encoder.set_dtype("fp32")
     masking = Masking(facts=vocabulary_facts(model.tokenizer))
-    measure = perplexity(held, masking, Corpus([], 0, 0, "medquad", ""), 0)
+    measure = perplexity(held, masking, "medquad", 0)
     return measure(model.eval()).metrics["perplexity"]
 
 

@@ -54,7 +54,7 @@ def check(name, loss, data):
     torch.manual_seed(0)  # the same classifier everywhere
     objective = make_objective(loss, dimensions=32, classes=2, scale=5.0)
     batch = data.batch(np.arange(len(data)))
-    with patch.object(steps, "_place", lambda: (0, 1)):
+    with patch.object(steps, "this_process", lambda: (0, 1)):
         expected = gradients(Plain(objective), embedder(name), objective, batch)
     assert len(batch.texts) == 1 or max(g.abs().max() for g in expected[1].values()) > 0.1
     joint = DistributedDataParallel(embedder(name))

@@ -129,7 +129,7 @@ def test_shares_of_several_processes_add_up(weights, tmp_path, monkeypatch):
     whole = step(model, batch)
 
     def share(process, processes):
-        monkeypatch.setattr(module, "_place", lambda: (process, processes))
+        monkeypatch.setattr(module, "this_process", lambda: (process, processes))
         return step(model, batch)
 
     for processes in (2, 7):  # of seven, two have no window

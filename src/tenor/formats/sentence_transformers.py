@@ -21,7 +21,7 @@ from tenor.formats.layout import SIMILARITIES, EmbedderLayout
 from tenor.formats.pooling_config import pooling_config, read_modes
 from tenor.formats.weights import Tensors, check_safetensors, check_weights, read_dense, write_dense
 
-__all__ = ["read_layout", "write_layout"]
+__all__ = ["is_trained_embedder", "read_layout", "write_layout"]
 
 STEP_TYPE = re.compile(
     r"sentence_transformers\.(?:models|base\.modules|sentence_transformer\.modules)"
@@ -39,6 +39,11 @@ HARMLESS_ARGUMENTS = {"add_pooling_layer", "attn_implementation", "dtype", "padd
                       "torch_dtype", "trust_remote_code", "use_safetensors"}  # fmt: skip
 WIDTH_KEYS = ("hidden_size", "dim", "d_model", "n_embd")
 NO_LIMIT = 1_000_000  # tokenizers without a length limit store a huge number
+
+
+def is_trained_embedder(folder: Path) -> bool:
+    """Whether a folder is an embedder's, trained for similarity, and not a plain encoder's."""
+    return (folder / "modules.json").is_file() or (folder / "1_Pooling").is_dir()
 
 
 def read_layout(folder: str | Path) -> EmbedderLayout:

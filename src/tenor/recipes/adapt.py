@@ -12,6 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import (
+    DEVICES,
+    ON_BAD_ROW,
+    check_choices,
+    check_least,
+    check_rates,
+    check_run_settings,
+)
 
 __all__ = [
     "REBUILDING", "SELF_LABELLED", "STAGES", "SUPERVISED", "UNSUPERVISED", "AdaptConfig", "adapt",
@@ -120,29 +128,12 @@ class AdaptConfig:
             if not getattr(self, name):
                 raise ConfigError(name, getattr(self, name), "given")
         self._check_stages()
-        for name, choices in (
-            ("on_bad_row", ("error", "skip")),
-            ("device", ("auto", "cpu", "cuda", "mps")),
-            ("dtype", ("auto", "bf16", "fp32")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(name, getattr(self, name), f"one of {', '.join(choices)}")
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
-        for name in ("max_texts", "max_pairs", "evaluate_every", "save_every"):
-            if getattr(self, name) < 0:
-                raise ConfigError(name, getattr(self, name), "0 or more")
+        check_choices(self, on_bad_row=ON_BAD_ROW, device=DEVICES, dtype=("auto", "bf16", "fp32"))
+        check_run_settings(self)
+        check_least(self, 0, "max_texts", "max_pairs", "evaluate_every", "save_every")
         for kind in ("unsupervised", "supervised"):
-            for name in (f"{kind}_epochs", f"{kind}_batch_size"):
-                if getattr(self, name) is not None and getattr(self, name) < 1:
-                    raise ConfigError(name, getattr(self, name), "at least 1")
-            name, rate = f"{kind}_learning_rate", getattr(self, f"{kind}_learning_rate")
-            if rate is not None and not 0 < rate < 1:
-                raise ConfigError(name, rate, "between 0 and 1")
-        if not 0 <= self.seed < 1 << 32:
-            raise ConfigError("seed", self.seed, "from 0 up to 2^32 - 1")
+            check_least(self, 1, f"{kind}_epochs", f"{kind}_batch_size")
+            check_rates(self, f"{kind}_learning_rate")
 
     def _check_stages(self) -> None:
         for name in self.stages:
@@ -182,6 +173,7 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
     import time
 
     from tenor.formats.locate import locate
+    from tenor.formats.sentence_transformers import is_trained_embedder
     from tenor.recipes.adapt_data import read_inputs
     from tenor.recipes.adapt_figures import Figures
     from tenor.recipes.adapt_files import write_files
@@ -190,7 +182,6 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
     from tenor.recipes.adapt_stages import load_untouched, measure_untouched, run_plan
     from tenor.recipes.fit import tell
     from tenor.recipes.stages import note, require_one_process
-    from tenor.recipes.tsdae import is_trained_embedder
     from tenor.training.run import Run
 
     start = time.perf_counter()

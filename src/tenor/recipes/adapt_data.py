@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenor.data.corpus import Corpus, read_corpus
 from tenor.data.loss_choice import check_loss, choose_loss
 from tenor.data.prepare import prepare, take
 from tenor.data.schema import PairTable, read_pairs
@@ -17,7 +18,6 @@ from tenor.recipes.adapt import SELF_LABELLED, AdaptConfig
 from tenor.recipes.adapt_held_out import HeldOut
 from tenor.recipes.adapt_plan import AdaptPlan
 from tenor.recipes.fit import tell
-from tenor.recipes.mlm import Corpus, read_corpus
 
 __all__ = ["GOLD_KINDS", "AdaptInputs", "read_inputs"]
 
@@ -124,7 +124,7 @@ def read_inputs(config: AdaptConfig) -> AdaptInputs:
 
 def _read_text(config: AdaptConfig, held_out: HeldOut) -> AdaptInputs:
     """The raw text, or as much of it as is wanted."""
-    corpus = read_corpus(config.text, config.column, config.on_bad_row)
+    corpus = read_corpus(config.text, config.column, config.on_bad_row)  # type: ignore[arg-type]
     tell(corpus.describe())
     count = len(corpus.texts)
     sampled = 0 < config.max_texts < count

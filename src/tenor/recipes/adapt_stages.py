@@ -22,7 +22,8 @@ from tenor.recipes.augmented import AugmentedConfig, train_augmented
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
 from tenor.recipes.fit import tell
 from tenor.recipes.mlm import MlmConfig, train_mlm
-from tenor.recipes.stages import chosen_device, note
+from tenor.recipes.settings import device_of
+from tenor.recipes.stages import note
 from tenor.recipes.tsdae import TsdaeConfig, train_tsdae
 from tenor.training.run import Run
 
@@ -89,7 +90,7 @@ def load_embedder(config: AdaptConfig, name: str) -> Embedder:
     untouched = name == config.model
     return Embedder.load(
         name,
-        device=chosen_device(config.device),
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         pooling=config.pooling if untouched else None,

@@ -10,6 +10,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import (
+    DEVICES,
+    ON_BAD_ROW,
+    check_above_zero,
+    check_choices,
+    check_least,
+    check_rates,
+    check_shares,
+)
 from tenor.training.arguments import TrainingArguments
 
 __all__ = ["AugmentedConfig", "train_augmented"]
@@ -109,33 +118,23 @@ class AugmentedConfig(TrainingArguments):
         for name in ("gold", "pool", "out", "retriever"):
             if not getattr(self, name):
                 raise ConfigError(name, getattr(self, name), "given")
-        for name, choices in (
-            ("strategy", STRATEGIES),
-            ("resample", ("none", "kde")),
-            ("label_with", LABELLERS),
-            ("loss", LOSSES),
-            ("on_bad_row", ("error", "skip")),
-            ("device", ("auto", "cpu", "cuda", "mps")),
-            ("engine", ("local", "ray")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(name, getattr(self, name), f"one of {', '.join(choices)}")
+        check_choices(
+            self,
+            strategy=STRATEGIES,
+            resample=("none", "kde"),
+            label_with=LABELLERS,
+            loss=LOSSES,
+            on_bad_row=ON_BAD_ROW,
+            device=DEVICES,
+            engine=("local", "ray"),
+        )
         if not 0 < self.hold_out < 1:
             raise ConfigError("hold_out", self.hold_out, "a share between 0 and 1")
-        for name in ("random_share", "gold_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "a share from 0 up to 1")
-        for name in ("top_k", "labeller_epochs", "labeller_batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "at least 1")
-        for name in ("max_pairs", "warm_up_pairs"):
-            if getattr(self, name) < 0:
-                raise ConfigError(name, getattr(self, name), "0 or more")
-        if not 0 < self.labeller_learning_rate < 1:
-            allowed = "between 0 and 1"
-            raise ConfigError("labeller_learning_rate", self.labeller_learning_rate, allowed)
-        if self.scale <= 0:
-            raise ConfigError("scale", self.scale, "above 0")
+        check_shares(self, "random_share", "gold_share")
+        check_least(self, 1, "top_k", "labeller_epochs", "labeller_batch_size")
+        check_least(self, 0, "max_pairs", "warm_up_pairs")
+        check_rates(self, "labeller_learning_rate")
+        check_above_zero(self, "scale")
         if self.engine == "local" and (self.address or self.workers):
             name = "address" if self.address else "workers"
             raise ConfigError(name, getattr(self, name), "left out, or used with engine = ray")

@@ -20,8 +20,8 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import AugmentedData
 from tenor.recipes.augmented_stages import LabellerModel, teacher
 from tenor.recipes.fit import tell
+from tenor.recipes.settings import device_of
 from tenor.recipes.silver import cosines, scaled
-from tenor.recipes.stages import chosen_device
 from tenor.training.run import Run
 
 __all__ = ["MeanLabeller", "SilverScores", "silver_scores"]
@@ -107,9 +107,7 @@ def _compared(
 ) -> dict[str, Any]:
     """How near the cross-encoder and the mean come to the labels of the validation pairs."""
     measure, metric = pair_evaluation(data.validation, seed=config.seed)
-    cross_encoder = CrossEncoder.load(
-        labeller.name, device=chosen_device(config.device), dtype=config.dtype
-    )
+    cross_encoder = CrossEncoder.load(labeller.name, device=device_of(config), dtype=config.dtype)
     both = MeanLabeller(cross_encoder, bi_encoder)
     figures = {
         "cross-encoder": measure(cross_encoder).metrics[metric],

@@ -18,6 +18,7 @@ from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
 from tenor.recipes.augmented_labels import silver_scores
 from tenor.recipes.augmented_stages import LabellerModel
 from tenor.recipes.fit import tell
+from tenor.recipes.settings import device_of
 from tenor.recipes.silver import (
     Chunk,
     Labels,
@@ -27,7 +28,7 @@ from tenor.recipes.silver import (
     scaled,
     write_silver,
 )
-from tenor.recipes.stages import chosen_device, note
+from tenor.recipes.stages import note
 from tenor.training.run import Run
 
 __all__ = ["silver_pairs"]
@@ -90,9 +91,7 @@ def _labelled(config: AugmentedConfig, silver: SilverLabels, labeller: LabellerM
         return silver.run(Chunk(*one) for one in found)
     if not pending:
         return silver.run(())
-    model = CrossEncoder.load(
-        labeller.name, device=chosen_device(config.device), dtype=config.dtype
-    )
+    model = CrossEncoder.load(labeller.name, device=device_of(config), dtype=config.dtype)
     return silver.label(model)
 
 

@@ -24,8 +24,9 @@ from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import tell
 from tenor.recipes.propose import propose
+from tenor.recipes.settings import device_of
 from tenor.recipes.silver import CANDIDATES, write_candidates, write_cosines
-from tenor.recipes.stages import chosen_device, note
+from tenor.recipes.stages import note
 from tenor.training.objectives import make_objective
 from tenor.training.run import Run
 
@@ -260,7 +261,7 @@ def embedder(config: AugmentedConfig, name: str) -> Embedder:
     """Load a bi-encoder as the settings say."""
     return Embedder.load(
         name,
-        device=chosen_device(config.device),
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length if name == config.model else None,
         pooling=config.pooling if name == config.model else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import check_run_settings, check_shares, device_of
 from tenor.training.freezing import Freezing, FreezingArguments
 
 if TYPE_CHECKING:
@@ -72,18 +73,14 @@ class ClassifierConfig(FreezingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
-        if not self.train:
-            raise ConfigError("train", self.train, "a file or a hub data set")
+        check_run_settings(self)
         if self.head not in ("linear", "mlp", "logistic"):
             raise ConfigError("head", self.head, "linear, mlp or logistic")
         if self.head == "logistic" and self.freeze not in ("none", "all"):
             raise ConfigError("freeze", self.freeze, "left out with head logistic: all is frozen")
         if self.class_weights not in ("none", "balanced"):
             raise ConfigError("class_weights", self.class_weights, "none or balanced")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError("label_smoothing", self.label_smoothing, "a share from 0 up to 1")
+        check_shares(self, "label_smoothing")
         if self.head == "logistic" and self.label_smoothing:
             raise ConfigError("label_smoothing", self.label_smoothing, "0 with head logistic")
         if self.inverse_regularization is not None:
@@ -93,14 +90,6 @@ class ClassifierConfig(FreezingArguments):
             if self.inverse_regularization <= 0:
                 value = self.inverse_regularization
                 raise ConfigError("inverse_regularization", value, "above 0")
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
-        if self.on_bad_row not in ("error", "skip"):
-            raise ConfigError("on_bad_row", self.on_bad_row, "error or skip")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
 
 
 def train_classifier(config: ClassifierConfig) -> dict[str, Any]:
@@ -198,7 +187,7 @@ def _fine_tune(
         table.label_names,
         multi_label=loss == "bce",
         head=config.head,
-        device=None if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         seed=config.seed,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import check_run_settings, device_of
 from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
@@ -99,19 +100,10 @@ class ContrastiveConfig(FreezingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
+        check_run_settings(self)
         if self.pairs_from is None and not self.train:
             allowed = "a file or a hub data set (--train), unless there is one with --pairs-from"
             raise ConfigError("train", self.train, allowed)
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
-        if self.on_bad_row not in ("error", "skip"):
-            raise ConfigError("on_bad_row", self.on_bad_row, "error or skip")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
         if self.scale <= 0 or self.temperature <= 0:
             raise ConfigError("scale", self.scale, "above 0, as must be the temperature")
         if self.texts_per_class < 2:
@@ -204,12 +196,12 @@ def load_embedder(config: ContrastiveConfig) -> Embedder:
     """The model to start from; new layers are made from the seed."""
     import torch
 
-    from tenor.models.embedder import Embedder, best_device
+    from tenor.models.embedder import Embedder
 
     torch.manual_seed(config.seed)
     return Embedder.load(
         config.model,
-        device=best_device() if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         pooling=config.pooling,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tenor.errors import ConfigError
+from tenor.recipes.settings import (
+    check_above_zero,
+    check_least,
+    check_run_settings,
+    device_of,
+)
 from tenor.training.arguments import TrainingArguments
 
 if TYPE_CHECKING:
@@ -61,22 +66,9 @@ class CrossEncoderConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
-        if not self.train:
-            raise ConfigError("train", self.train, "a file or a hub data set")
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
-        if self.on_bad_row not in ("error", "skip"):
-            raise ConfigError("on_bad_row", self.on_bad_row, "error or skip")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
-        if self.negatives < 0:
-            raise ConfigError("negatives", self.negatives, "0 or more")
-        if self.scale <= 0:
-            raise ConfigError("scale", self.scale, "above 0")
+        check_run_settings(self)
+        check_least(self, 0, "negatives")
+        check_above_zero(self, "scale")
 
 
 def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
@@ -118,7 +110,7 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     names = (rows.label_names or ()) if loss == "cross-entropy" else ()
     model = CrossEncoder.load(
         config.model,
-        device=None if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         classes=len(names) or 1,

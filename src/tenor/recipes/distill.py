@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import check_least, check_rates, check_run_settings, device_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,24 +66,14 @@ class DistillConfig:
     resume: bool = False
 
     def __post_init__(self) -> None:
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
+        check_run_settings(self)
         if not self.model:
             raise ConfigError("model", self.model, "an embedder to distil")
-        for name in ("dimensions", "min_count"):
-            if getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "at least 1")
-        for name in ("words", "passages"):
-            if getattr(self, name) < 0:
-                raise ConfigError(name, getattr(self, name), "0 or more")
-        if not 0 < self.sif_a < 1:
-            raise ConfigError("sif_a", self.sif_a, "between 0 and 1")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
+        check_least(self, 1, "dimensions", "min_count")
+        check_least(self, 0, "words", "passages")
+        check_rates(self, "sif_a")
         if self.dtype not in ("auto", "bf16", "fp32"):
             raise ConfigError("dtype", self.dtype, "auto, bf16 or fp32")
-        if not 0 <= self.seed < 1 << 32:
-            raise ConfigError("seed", self.seed, "from 0 up to 2^32 - 1")
 
 
 def distill(config: DistillConfig) -> dict[str, Any]:
@@ -97,7 +88,7 @@ def distill(config: DistillConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    from tenor.models.embedder import Embedder, best_device
+    from tenor.models.embedder import Embedder
     from tenor.models.static import StaticEmbedder
     from tenor.recipes.distill_vocabulary import (
         add_words,
@@ -113,8 +104,7 @@ def distill(config: DistillConfig) -> dict[str, Any]:
     if config.resume and run.finished is not None:
         tell(f"{config.out} is done already; nothing to resume.")
         return run.finished
-    device = best_device() if config.device == "auto" else config.device
-    teacher = Embedder.load(config.model, device=device, dtype=config.dtype)
+    teacher = Embedder.load(config.model, device=device_of(config), dtype=config.dtype)
     if isinstance(teacher, StaticEmbedder):
         raise ConfigError("model", config.model, "an embedder with an encoder; this one is static")
     if config.dimensions > teacher.dimensions:

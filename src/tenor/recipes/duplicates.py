@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import check_run_settings, device_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,8 +74,7 @@ class DuplicatesSettings:
                 raise ConfigError(name, value, "a .parquet, .csv, .tsv or .jsonl file")
         if self.clusters is not None and Path(self.clusters) == Path(self.out):
             raise ConfigError("clusters", self.clusters, "another file than out")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
+        check_run_settings(self)
         _check(self.threshold, self.top, self.cluster_by)
 
 
@@ -176,7 +176,7 @@ def duplicates_in_file(config: DuplicatesConfig) -> dict[str, Any]:
         TenorError: for settings, data or a model that cannot be used; the files are as they were.
     """
     from tenor.data.read import count_rows, iterate_texts
-    from tenor.models.embedder import Embedder, best_device
+    from tenor.models.embedder import Embedder
     from tenor.recipes.duplicate_pairs import (
         compare,
         encode_distinct,
@@ -189,7 +189,7 @@ def duplicates_in_file(config: DuplicatesConfig) -> dict[str, Any]:
     start = time.perf_counter()
     model = Embedder.load(
         config.model,
-        device=best_device() if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
     )

@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.settings import (
+    DEVICES,
+    ON_BAD_ROW,
+    check_above_zero,
+    check_choices,
+    check_least,
+    check_rates,
+    check_run_settings,
+)
 from tenor.training.arguments import TrainingArguments
 
 __all__ = ["FewShotConfig", "train_few_shot"]
 
 LOSSES = ("supervised-contrastive", "cosine-pairs")
+HEADS = ("logistic", "linear")
 PASSES = 10  # over the texts, where the number of steps is not given
 FEWEST, MOST = 100, 1000  # steps, the same
 LONG_STAGE, CHECKPOINTS = 500, 250  # steps from which a stage saves checkpoints in between
@@ -127,34 +137,19 @@ class FewShotConfig:
         if len(self.labels) == 1:  # on the command line one flag holds them all: sport,science
             named = [name.strip() for name in self.labels[0].split(",")]
             object.__setattr__(self, "labels", tuple(name for name in named if name))
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
+        check_choices(self, loss=LOSSES, head=HEADS, on_bad_row=ON_BAD_ROW, device=DEVICES)
+        check_run_settings(self)
         self._check_texts()
-        for name, choices in (
-            ("loss", LOSSES),
-            ("head", ("logistic", "linear")),
-            ("on_bad_row", ("error", "skip")),
-            ("device", ("auto", "cpu", "cuda", "mps")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(name, getattr(self, name), f"one of {', '.join(choices)}")
-        for name in ("shots", "seeds", "steps", "student_steps"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "at least 1")
-        if self.max_unlabelled < 0:
-            raise ConfigError("max_unlabelled", self.max_unlabelled, "0 or more")
-        if self.batch_size < 4:
-            raise ConfigError("batch_size", self.batch_size, "at least 4")
+        check_least(self, 1, "shots", "seeds", "steps", "student_steps")
+        check_least(self, 0, "max_unlabelled")
+        check_least(self, 4, "batch_size")
         if self.texts_per_class is not None and not 2 <= self.texts_per_class <= (
             self.batch_size // 2
         ):
             allowed = f"from 2 to {self.batch_size // 2}: two classes have to fit into a batch"
             raise ConfigError("texts_per_class", self.texts_per_class, allowed)
-        if self.temperature <= 0:
-            raise ConfigError("temperature", self.temperature, "above 0")
-        rate = self.student_learning_rate
-        if rate is not None and not 0 < rate < 1:
-            raise ConfigError("student_learning_rate", rate, "between 0 and 1")
+        check_above_zero(self, "temperature")
+        check_rates(self, "student_learning_rate")
         if self.inverse_regularization is not None:
             value = self.inverse_regularization
             if self.head != "logistic":
@@ -180,10 +175,6 @@ class FewShotConfig:
             for field, neutral in (("shots", None), ("hold_out", 0.0)):
                 if (value := getattr(self, field)) != neutral:
                     raise ConfigError(field, value, "left out without train")
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
         measured = bool(self.validation or self.hold_out)
         if self.evaluate_every and not measured:
             value = self.evaluate_every

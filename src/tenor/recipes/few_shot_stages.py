@@ -25,8 +25,8 @@ from tenor.recipes.few_shot import FEWEST, MOST, PASSES, FewShotConfig
 from tenor.recipes.few_shot_data import FewShotData
 from tenor.recipes.fit import Evaluation, Source, tell
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
+from tenor.recipes.settings import device_of
 from tenor.recipes.soft_logistic import fit_linear_head, fit_soft_logistic, probabilities_from
-from tenor.recipes.stages import chosen_device
 from tenor.tokens.balanced_plan import ClassBalancedPlan
 from tenor.training.batch import TrainingData
 from tenor.training.few_shot_objectives import make_few_shot_objective
@@ -77,7 +77,7 @@ def load_start(config: FewShotConfig, name: str, *, fresh: bool) -> Embedder:
     torch.manual_seed(config.seed)
     return Embedder.load(
         name,
-        device=chosen_device(config.device),
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         pooling=config.pooling if fresh else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
+from tenor.training.processes import is_first_process, leave_processes
 from tenor.training.run import Run, RunLog, machine, versions
 from tenor.training.steps import GradCache, Plain, Step
 from tenor.training.trainer import Trainer
@@ -34,7 +34,7 @@ log = logging.getLogger("tenor")
 
 def tell(line: str) -> None:
     """Say something to the person who waits, once a run."""
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_first_process():
         log.info(line)
 
 
@@ -114,7 +114,7 @@ class Fit:
     def __init__(self, config: Any, out: str | Path, *, resume: bool = False) -> None:
         if getattr(config, "chunk_tokens", 0):
             keep_few_kernels()  # hardly a chunk has another's shape
-        self.main = int(os.environ.get("RANK", "0")) == 0
+        self.main = is_first_process()
         self.config = config
         self.run = Run(out, config, resume=resume, main=self.main)
         self.resume = resume
@@ -236,7 +236,7 @@ class Fit:
         }
         if self.main:
             self._save(model, result, card)
-        _leave(trainer)
+        leave_processes()
         return result
 
     def _announce(self, trainer: Trainer, source: Source, at: str | None) -> None:
@@ -286,12 +286,3 @@ def _figure(result: EvaluationResult, metric: str | None) -> str:
 
 def _last(history: list[dict[str, Any]], name: str) -> Any:
     return next((entry[name] for entry in reversed(history) if name in entry), None)
-
-
-def _leave(trainer: Trainer) -> None:
-    """End the process group, if there is one: all together, or gloo aborts."""
-    import torch.distributed as dist
-
-    if dist.is_available() and dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()

@@ -16,6 +16,7 @@ from tenor.models.embedder import Embedder
 from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.recipes.fit import Evaluation, Fit, tell
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
+from tenor.recipes.settings import device_of
 from tenor.training.run import machine, versions
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def train_logistic(
     fit.run.check_data({table.path: table.sha256})
     embedder = Embedder.load(
         config.model,
-        device=None if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenor.data.negative_rules import NegativeRules
 from tenor.errors import ConfigError, DataError, ModelError
+from tenor.recipes.settings import check_run_settings, device_of
 
 if TYPE_CHECKING:
     from tenor.data.schema import PairTable
@@ -76,16 +77,11 @@ class MineSettings(NegativeRules):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.train:
-            raise ConfigError("train", self.train, "a file or a hub data set")
         if Path(self.out).suffix.lower() not in (".parquet", ".csv", ".tsv", ".jsonl"):
             raise ConfigError("out", self.out, "a .parquet, .csv, .tsv or .jsonl file")
         if self.format not in ("list", "triplet"):
             raise ConfigError("format", self.format, "list or triplet")
-        if self.on_bad_row not in ("error", "skip"):
-            raise ConfigError("on_bad_row", self.on_bad_row, "error or skip")
-        if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise ConfigError("device", self.device, "auto, cpu, cuda or mps")
+        check_run_settings(self)
         _check_search(self, self.depth, self.using, self.cross_margin)
 
 
@@ -203,7 +199,7 @@ def mine_negatives(config: MineConfig) -> dict[str, Any]:
     """
     from tenor.data.read import count_rows, iterate_texts
     from tenor.data.schema import read_pairs
-    from tenor.models.embedder import Embedder, best_device
+    from tenor.models.embedder import Embedder
     from tenor.recipes.mine_output import mining_report, tell_report, write_negatives
     from tenor.recipes.miner import Miner
     from tenor.recipes.text_vectors import BLOCK, scratch_folder
@@ -212,7 +208,7 @@ def mine_negatives(config: MineConfig) -> dict[str, Any]:
     table = read_pairs(config.train, columns=config.columns, on_bad_row=config.on_bad_row)  # type: ignore[arg-type]
     pairs = _positive_pairs(table, config)
     log.info("%s: %s pairs%s", table.path, f"{len(pairs):,}", _left_out(table, pairs))
-    device = best_device() if config.device == "auto" else config.device
+    device = device_of(config)
     model = Embedder.load(
         config.model, device=device, dtype=config.dtype, max_seq_length=config.max_seq_length
     )

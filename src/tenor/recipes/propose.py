@@ -12,11 +12,9 @@ from tenor.data.pool import Pool
 from tenor.errors import DataError
 from tenor.models.embedder import Embedder
 
-__all__ = ["STRATEGIES", "propose"]
+__all__ = ["propose"]
 
 log = logging.getLogger("tenor")
-
-STRATEGIES = ("semantic", "bm25", "both", "random")
 
 
 def propose(

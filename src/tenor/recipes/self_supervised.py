@@ -33,13 +33,13 @@ from tenor.errors import DataError, ModelError
 from tenor.evaluation.result import hash_files
 from tenor.formats.atomic import sync
 from tenor.formats.locate import locate
+from tenor.formats.sentence_transformers import is_trained_embedder
 from tenor.formats.table_writer import written_table
 from tenor.models.bulk import progress_bar
 from tenor.models.embedder import Embedder
 from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of
 from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import Source, tell
-from tenor.recipes.tsdae import is_trained_embedder
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 from tenor.training.batch import TrainingData

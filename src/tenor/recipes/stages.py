@@ -15,10 +15,9 @@ from tenor.data.schema import PairTable
 from tenor.errors import TrainingError
 from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import hash_model
-from tenor.models.embedder import best_device
 from tenor.training.run import Run
 
-__all__ = ["chosen_device", "keep_model", "note", "require_one_process", "write_rows"]
+__all__ = ["keep_model", "note", "require_one_process", "write_rows"]
 
 
 def require_one_process(command: str, instead: str = "") -> None:
@@ -71,8 +70,3 @@ def keep_model(run: Run, source: Path, *, stage: str, card: str | None = None) -
         if card is not None:
             (target / "README.md").write_text(card, encoding="utf-8")
     return {"path": str(run.model), "sha256": hash_model(run.model), "stage": stage}
-
-
-def chosen_device(name: str) -> Any:
-    """Where models are to be; the best device there is for auto."""
-    return best_device() if name == "auto" else name

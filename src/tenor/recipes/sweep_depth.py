@@ -22,6 +22,7 @@ from tenor.models.classifier import TextClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
 from tenor.recipes.classifier import learning_rate, train_on_table
 from tenor.recipes.fit import Fit, tell
+from tenor.recipes.settings import device_of
 from tenor.training.memory import peak_bytes, restart_peak
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ def run_depth(config: FreezeSweepConfig, depth: int, table: PairTable, test: Pai
     settings = config.run(depth)
     fit = Fit(settings, settings.out, resume=config.resume)
     measured = Path(settings.out) / MEASURED
-    device = None if config.device == "auto" else config.device
     trained = fit.finished
     model: TextClassifier
     if trained is None:
@@ -84,7 +84,7 @@ def run_depth(config: FreezeSweepConfig, depth: int, table: PairTable, test: Pai
         write_text(measured, json.dumps(facts) + "\n")
     else:
         tell(f"{settings.out} is done already.")
-        model = TextClassifier.load(fit.run.model, device=device, dtype=config.dtype)
+        model = TextClassifier.load(fit.run.model, device=device_of(config), dtype=config.dtype)
         facts = {"peak_bytes": None, "learning_rate": None}
         if measured.exists():
             facts = json.loads(measured.read_text(encoding="utf-8"))

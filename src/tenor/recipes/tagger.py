@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError, DataError
+from tenor.recipes.settings import (
+    check_least,
+    check_no_gradient_caching,
+    check_run_settings,
+    device_of,
+)
 from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
@@ -69,29 +75,17 @@ class TaggerConfig(FreezingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
-        if not self.train:
-            raise ConfigError("train", self.train, "a file or a hub data set")
-        if not 0 <= self.hold_out < 1:
-            raise ConfigError("hold_out", self.hold_out, "a share from 0 up to 1")
-        if self.hold_out and self.validation:
-            raise ConfigError("hold_out", self.hold_out, "left out when there is a validation file")
+        check_run_settings(self)
         for name, allowed in (
-            ("on_bad_row", ("error", "skip")),
             ("misaligned", ("error", "skip", "expand")),
             ("label_pieces", ("first", "all")),
             ("class_weights", ("none", "balanced")),
-            ("device", ("auto", "cpu", "cuda", "mps")),
         ):
             if getattr(self, name) not in allowed:
                 listed = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 raise ConfigError(name, getattr(self, name), listed)
-        if self.overlap < 0:
-            raise ConfigError("overlap", self.overlap, "0 or more")
-        if self.chunk_tokens:
-            why = "0: this loss needs no gradient caching, no text is compared with another"
-            raise ConfigError("chunk_tokens", self.chunk_tokens, why)
+        check_least(self, 0, "overlap")
+        check_no_gradient_caching(self, "no text is compared with another")
 
 
 def train_tagger(config: TaggerConfig) -> dict[str, Any]:
@@ -138,7 +132,7 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     evaluation = _evaluation(config, table, held)
     model = Tagger.load(
         config.model,
-        device=None if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         labels=labels,

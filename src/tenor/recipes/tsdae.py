@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import DataError
-from tenor.recipes.mlm import (
-    Corpus,
-    check_corpus_settings,
-    likelihood,
-    read_corpus,
-    split_corpus,
-    tell_perplexity,
-)
+from tenor.recipes.settings import check_no_gradient_caching, check_run_settings, device_of
 from tenor.training.arguments import TrainingArguments
 
 if TYPE_CHECKING:
@@ -28,14 +21,11 @@ if TYPE_CHECKING:
 
     from tenor.evaluation.result import EvaluationResult
     from tenor.models.language_head import LanguageHead
-    from tenor.tokens.token_ids import TokenIds
-    from tenor.training.denoising import Denoising, DenoisingAutoEncoder
+    from tenor.training.denoising import DenoisingAutoEncoder
 
 __all__ = ["TsdaeConfig", "train_tsdae"]
 
 log = logging.getLogger("tenor")
-
-EVALUATION_TOKENS = 4_096  # a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +85,8 @@ class TsdaeConfig(TrainingArguments):
         from tenor.data.noise import Noise
 
         super().__post_init__()
-        check_corpus_settings(self)
+        check_run_settings(self)
+        check_no_gradient_caching(self, "its logits are never held all at once")
         Noise(kind=self.noise, ratio=self.noise_ratio, level=self.level)
 
 
@@ -111,16 +102,19 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
+    import numpy as np
     import torch
     from torch import nn
 
     from tenor.data.noise import Noise
+    from tenor.evaluation.perplexity import reconstruction
     from tenor.formats.locate import locate
+    from tenor.formats.sentence_transformers import is_trained_embedder
     from tenor.models.decoder import Decoder
     from tenor.models.embedder import Embedder
-    from tenor.models.loading import best_device
     from tenor.recipes.embedder_fit import EmbedderFit
     from tenor.recipes.fit import Source, tell
+    from tenor.recipes.raw_text import read_texts, tell_perplexity
     from tenor.training.batch import TrainingData
     from tenor.training.denoising import Denoising, DenoisingAutoEncoder, vocabulary_facts
 
@@ -129,9 +123,7 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     if fit.finished is not None:
         tell(f"{config.out} is done already; nothing to resume.")
         return fit.finished
-    corpus = read_corpus(config.train, config.column, config.on_bad_row)
-    tell(corpus.describe())
-    texts, held = split_corpus(corpus, config)
+    corpus, texts, held = read_texts(config)
     folder = locate(config.model)
     trained = is_trained_embedder(folder)
     if trained:
@@ -144,7 +136,7 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
         )
     embedder = Embedder.load(
         config.model,
-        device=best_device() if config.device == "auto" else config.device,
+        device=device_of(config),
         dtype=config.dtype,
         max_seq_length=config.max_seq_length,
         pooling=config.pooling or (None if trained else "cls"),
@@ -162,17 +154,14 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     noise = Noise(kind=config.noise, ratio=config.noise_ratio, level=config.level)
     step = Denoising(noise, vocabulary_facts(embedder.tokenizer))
     data = TrainingData.of({"text": texts}, None, embedder.tokenizer)
-    rows = _long_enough(data.ids)
+    rows = np.flatnonzero(data.ids.lengths >= 2)  # of a single token nothing is left to predict
     if not len(rows):
         raise DataError("no text has two tokens: there is nothing to rebuild.", path=corpus.path)
     data = replace(data, columns={"text": rows})
-    loss = (
-        None
-        if not held
-        else reconstruction(
-            embedder.tokenizer(held), step, embedder.tokenizer.filler_id, corpus, config.seed
-        )
-    )
+    loss = None
+    if held:
+        ids, filler = embedder.tokenizer(held), embedder.tokenizer.filler_id
+        loss = reconstruction(ids, step, corpus.path, config.seed, filler_id=filler)
     result = fit.train(
         model,
         nn.Identity(),
@@ -187,38 +176,6 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     )
     tell_perplexity(result)
     return result
-
-
-def is_trained_embedder(folder: Path) -> bool:
-    """Whether a folder is an embedder's, whose training for similarity TSDAE would undo."""
-    return (folder / "modules.json").is_file() or (folder / "1_Pooling").is_dir()
-
-
-def reconstruction(
-    ids: TokenIds, step: Denoising, filler_id: int, corpus: Corpus, seed: int
-) -> Callable[[DenoisingAutoEncoder], EvaluationResult]:
-    """How well a model rebuilds held-out texts, damaged in the same way every time."""
-    import numpy as np
-
-    from tenor.tokens.plan import batches_by_length
-    from tenor.training.denoising import DenoisingBatch
-
-    def measure(model: DenoisingAutoEncoder) -> EvaluationResult:
-        start = time.perf_counter()
-        sums, counts = np.zeros(len(ids)), (ids.lengths - 1).astype(float)
-        usable = _long_enough(ids)
-        for number, part in enumerate(batches_by_length(ids.lengths[usable], EVALUATION_TOKENS)):
-            rows = usable[part]
-            batch = DenoisingBatch.of(
-                ids, rows, step.noise, step.facts, seed + number, filler_id=filler_id
-            )
-            text = np.repeat(np.arange(len(rows)), ids.lengths[rows] - 1)
-            losses = model.losses(batch).cpu().numpy()[: len(text)]
-            sums[rows] = np.bincount(text, losses, minlength=len(rows))
-        seconds = time.perf_counter() - start
-        return likelihood(sums[usable], counts[usable], corpus.path, seconds)
-
-    return measure
 
 
 def _evaluation(
@@ -263,10 +220,3 @@ def _stored_head(folder: Path) -> LanguageHead | None:
     if not any(kind.endswith(("ForMaskedLM", "ForPreTraining")) for kind in kinds):
         return None
     return MaskedLM.load(folder, device="cpu", dtype="fp32").head
-
-
-def _long_enough(ids: TokenIds) -> Any:
-    """The texts of two tokens or more: of a single one nothing is left to predict."""
-    import numpy as np
-
-    return np.flatnonzero(ids.lengths >= 2)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError, DataError, MissingExtraError
+from tenor.recipes.settings import check_least, check_rates, check_run_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,35 +85,18 @@ class Word2VecConfig:
     resume: bool = False
 
     def __post_init__(self) -> None:
-        if not self.train:
-            raise ConfigError("train", self.train, "a file or a hub data set")
-        if not self.out:
-            raise ConfigError("out", self.out, "a folder for the run")
+        check_run_settings(self)
         if self.algorithm not in ("skip-gram", "cbow"):
             raise ConfigError("algorithm", self.algorithm, "skip-gram or cbow")
         if self.weighting not in ("sif", "idf", "none"):
             raise ConfigError("weighting", self.weighting, "sif, idf or none")
-        for name in (
-            "dimensions",
-            "window",
-            "negative",
-            "epochs",
-            "min_count",
-            "phrase_min_count",
-            "workers",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "at least 1")
-        for name in ("max_words", "phrases", "remove_components", "subsample", "phrase_threshold"):
-            if getattr(self, name) < 0:
-                raise ConfigError(name, getattr(self, name), "0 or more")
-        for name in ("learning_rate", "sif_a"):
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(name, getattr(self, name), "between 0 and 1")
+        check_least(self, 1, "dimensions", "window", "negative", "epochs", "workers")
+        check_least(self, 1, "min_count", "phrase_min_count")
+        check_least(self, 0, "max_words", "phrases", "remove_components")
+        check_least(self, 0, "subsample", "phrase_threshold")
+        check_rates(self, "learning_rate", "sif_a")
         if self.remove_components >= self.dimensions:
             raise ConfigError("remove_components", self.remove_components, "below the dimensions")
-        if not 0 <= self.seed < 1 << 32:
-            raise ConfigError("seed", self.seed, "from 0 up to 2^32 - 1")
 
 
 def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:

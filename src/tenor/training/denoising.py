@@ -26,7 +26,7 @@ from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 from tenor.tokens.tokenizer import Tokenizer
 from tenor.training.batch import TrainingBatch
-from tenor.training.steps import _place, _share
+from tenor.training.processes import own_share, this_process
 
 __all__ = ["Denoising", "DenoisingAutoEncoder", "DenoisingBatch", "vocabulary_facts"]
 
@@ -184,8 +184,8 @@ class Denoising:
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch; of several processes each takes its share of the texts."""
-        process, processes = _place()
-        share, own = _share(batch, process, processes)
+        process, processes = this_process()
+        share, own = own_share(batch, process, processes)
         made = self.batch(batch, share)
         if not own:  # more processes than texts: take part, but count for nothing
             made.targets.fill_(-1)

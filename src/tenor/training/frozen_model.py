@@ -19,6 +19,7 @@ from tenor.models.blocks import Blocks
 from tenor.models.encoder import Encoder
 from tenor.training.arguments import TrainingArguments
 from tenor.training.freezing import Freezing, FreezingArguments
+from tenor.training.processes import is_first_process
 
 __all__ = ["FrozenModel"]
 
@@ -156,7 +157,7 @@ class FrozenModel:
         if not trained:
             what = "one that leaves something to train, such as last-1: this model has no head"
             raise ConfigError("freeze", arguments.freeze, what)
-        if int(os.environ.get("RANK", "0")) == 0:
+        if is_first_process():
             log.info(
                 "%s parameters are trained%s, learning rate %g (the model has %s)",
                 f"{trained:,}",

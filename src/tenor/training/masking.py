@@ -20,7 +20,7 @@ from tenor.tokens.packed import PackedBatch, round_up
 from tenor.tokens.token_ids import TokenIds
 from tenor.tokens.tokenizer import Tokenizer
 from tenor.training.batch import TrainingBatch
-from tenor.training.steps import _place, _share
+from tenor.training.processes import own_share, this_process
 
 __all__ = ["MaskedBatch", "Masking", "cut_in_blocks"]
 
@@ -74,8 +74,8 @@ class Masking:
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch; of several processes each takes its share of the texts."""
-        process, processes = _place()
-        positions, own = _share(batch, process, processes)
+        process, processes = this_process()
+        positions, own = own_share(batch, process, processes)
         seed = int(torch.empty((), dtype=torch.int64).random_())
         masked = self.mask(batch.packed(positions), seed)
         if not own:  # more processes than texts: take part, but count for nothing

@@ -10,13 +10,13 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from tenor.models.bulk import give_back_freed_memory
 from tenor.training.batch import TrainingBatch
+from tenor.training.processes import own_share, this_process
 
 __all__ = ["GradCache", "Plain", "Step"]
 
@@ -42,10 +42,10 @@ class Plain:
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch, ready for `backward`."""
-        process, processes = _place()
+        process, processes = this_process()
         if processes == 1:
             return self.loss(model(batch.packed().to(_device(model))), batch)
-        positions, own = _share(batch, process, processes)
+        positions, own = own_share(batch, process, processes)
         mine = model(batch.packed(positions).to(_device(model)))[:own]
         return self.loss(_gather(mine, len(batch.texts)), batch)
 
@@ -67,8 +67,8 @@ class GradCache:
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch, whose `backward` encodes the chunks again."""
-        process, processes = _place()
-        share, own = _share(batch, process, processes)
+        process, processes = this_process()
+        share, own = own_share(batch, process, processes)
         device = _device(model)
         chunks = list(batch.chunks(self.chunk_tokens, share))
         distributed: Any = model if hasattr(model, "no_sync") else None
@@ -115,7 +115,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mine: Tensor, texts: int) -> Tensor:
-        process, processes = _place()
+        process, processes = this_process()
         largest = -(-texts // processes)
         padded = mine.new_zeros(largest, mine.shape[1])
         padded[: len(mine)] = mine
@@ -132,23 +132,6 @@ class _Gather(torch.autograd.Function):
 def _gather(mine: Tensor, texts: int) -> Tensor:
     joint: Tensor = _Gather.apply(mine, texts)  # type: ignore[no-untyped-call]
     return joint
-
-
-def _place() -> tuple[int, int]:
-    """This process's number, and how many there are."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
-def _share(batch: TrainingBatch, process: int, processes: int) -> tuple[npt.NDArray[np.int64], int]:
-    """What a process encodes, and how much of it counts.
-
-    In a last batch of fewer texts than processes some have no text; they encode one all the same,
-    because all must take part in adding up the gradients.
-    """
-    share = batch.share(process, processes)
-    return (share if len(share) else np.zeros(1, dtype=np.int64)), len(share)
 
 
 def _trim_before(chunk: int) -> None:

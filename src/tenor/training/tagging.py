@@ -27,7 +27,7 @@ from tenor.tokens.packed import round_up
 from tenor.tokens.windows import cut_windows
 from tenor.tokens.word_tokens import WordTokens
 from tenor.training.batch import TrainingBatch, TrainingData
-from tenor.training.steps import _place, _share
+from tenor.training.processes import own_share, this_process
 
 __all__ = ["Tagging", "TaggingBatch", "TaggingData", "balanced_weights"]
 
@@ -157,8 +157,8 @@ class Tagging:
 
     def __call__(self, model: nn.Module, batch: TaggingBatch) -> Tensor:
         """The loss of a batch; of several processes each takes its share of the windows."""
-        process, processes = _place()
-        positions, own = _share(batch, process, processes)
+        process, processes = this_process()
+        positions, own = own_share(batch, process, processes)
         tags = batch.packed_tags(positions)
         places = np.flatnonzero(tags != NO_TAG) if own else np.zeros(0, dtype=np.int64)
         count = len(places)

@@ -1,0 +1,43 @@
+"""Run by torchrun: a masked language model from scratch, whose vocabulary one process makes."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from tokenizers import BertWordPieceTokenizer
+
+from tenor.models.masked_lm import MaskedLM
+from tenor.recipes.mlm import MlmConfig, train_mlm
+
+TRAIN, OUT = sys.argv[1:]
+made = BertWordPieceTokenizer.train_from_iterator
+seen = []
+
+
+def made_once(self, *given, **options):
+    """The first process takes its time, so that one that does not wait is found out."""
+    assert os.environ["RANK"] == "0", "another process makes a vocabulary, too"
+    time.sleep(2)
+    return made(self, *given, **options)
+
+
+def watched(whole, tokenizer):
+    seen.append(tokenizer.tokenizer.get_vocab())
+    return of(whole, tokenizer)
+
+
+BertWordPieceTokenizer.train_from_iterator = made_once
+of = MaskedLM.of
+MaskedLM.of = watched
+result = train_mlm(
+    MlmConfig(
+        train=TRAIN, out=OUT, from_scratch=True, layers=1, hidden=32, heads=4, vocab_size=300,
+        batch_size=8, learning_rate=3e-3, device="cpu", dtype="fp32", hold_out=0.2, epochs=2,
+    )
+)  # fmt: skip
+stored = json.loads(Path(OUT, "vocabulary.json").read_text())
+assert seen == [{token: place for place, token in enumerate(stored)}]
+assert result["after"]["metrics"]["perplexity"] < result["before"]["metrics"]["perplexity"]
+print("done", flush=True)
