@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,19 +16,18 @@ import pyarrow as pa
 
 from tenor.data.labelled_texts import SEPARATOR
 from tenor.data.problems import OnBadRow, RowProblems
-from tenor.data.read import count_rows, read_blocks
+from tenor.data.read import count_rows
 from tenor.errors import ConfigError, DataError
 from tenor.formats.table_writer import written_table
 from tenor.models.classifier import TextClassifier
 from tenor.recipes.row_output import changed_type, column_types, writable
+from tenor.recipes.text_rows import TextRows, check_other_file
 
 __all__ = ["predict_file"]
 
 log = logging.getLogger("tenor")
 
 BLOCK = 32_768  # rows that stand in memory at a time
-
-Columns = dict[str, list[Any]]
 
 
 def predict_file(
@@ -69,12 +68,11 @@ def predict_file(
     """
     start = time.perf_counter()
     target = Path(out)
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise ConfigError("out", str(out), "another file than the one that is read")
+    check_other_file(source, target)
     if not 0 <= threshold <= 1:
         raise ConfigError("threshold", threshold, "a probability from 0 to 1")
     problems = RowProblems(str(source), on_bad_row)
-    rows = _Rows(source, column, problems, block)
+    rows = TextRows(source, (column,), problems, block)
     found = model.predict_proba_blocks(
         rows.texts(), total=count_rows(source), tokens_per_batch=tokens_per_batch
     )
@@ -111,43 +109,6 @@ def predict_file(
         "truncated": truncated,
         "seconds": seconds,
     }
-
-
-class _Rows:
-    """The rows of a file, handed on as texts; their columns wait until the labels are there."""
-
-    def __init__(self, source: str | Path, column: str, problems: RowProblems, block: int) -> None:
-        self.source, self.column, self.problems, self.block = source, column, problems, block
-        self.columns: list[str] = []
-        self.waiting: deque[Columns] = deque()
-
-    def texts(self) -> Iterator[list[str]]:
-        """Block after block of texts."""
-        for values, lines in read_blocks(self.source, self._pick, self.problems, self.block, None):
-            texts = values[self.column]
-            sound = []
-            for row, (text, line) in enumerate(zip(texts, lines, strict=True)):
-                if isinstance(text, str):
-                    sound.append(row)
-                else:
-                    missing = "the text is missing." if text is None else f"{text!r} is not a text."
-                    self.problems.report(line, missing, self.column)
-            if len(sound) < len(texts):
-                values = {name: [each[row] for row in sound] for name, each in values.items()}
-            if sound:
-                self.waiting.append(values)
-                yield values[self.column]
-
-    def _pick(self, found: Sequence[str]) -> Sequence[str]:
-        self.columns = list(found)
-        if self.column in found:
-            return self.columns
-        listed = ", ".join(map(repr, found))
-        raise DataError(
-            f"there is no such column; found: {listed}. Name the one with the texts with --column.",
-            path=self.source,
-            column=self.column,
-        )
 
 
 def _names(

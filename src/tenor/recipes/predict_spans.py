@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from tenor.data.conll import read_conll
 from tenor.data.problems import OnBadRow, RowProblems
-from tenor.data.read import count_rows, read_blocks
-from tenor.errors import ConfigError, DataError
+from tenor.data.read import count_rows
+from tenor.errors import DataError
 from tenor.formats.table_writer import written_table
 from tenor.models.bulk import cut_in_blocks
 from tenor.models.tag import TaggedText
 from tenor.models.tagger import Tagger
-from tenor.recipes.row_output import column_types, writable
+from tenor.recipes.row_output import changed_type, column_types, writable
+from tenor.recipes.text_rows import TextRows, check_other_file
 
 __all__ = ["predict_spans_file"]
 
@@ -80,10 +81,10 @@ def predict_spans_file(
     """
     start = time.perf_counter()
     target = Path(out)
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise ConfigError("out", str(out), "another file than the one that is read")
+    check_other_file(source, target)
     problems = RowProblems(str(source), on_bad_row)
-    rows = _Rows(source, column, problems, block)
+    names = COLUMNS if column is None else (column,)
+    rows = _Rows(source, names, problems, block, what="texts, or the lists of words,")
     found = model.tag_blocks(
         rows.texts(), total=count_rows(source), tokens_per_batch=tokens_per_batch
     )
@@ -99,14 +100,11 @@ def predict_spans_file(
         for tagged in chain([first], found):
             columns = rows.waiting.popleft()
             values = list(columns.values()) + _results(tagged, tags=len(added) > 1)
+            values = [writable(each, target.suffix) for each in values]
             try:
-                table.write([writable(each, target.suffix) for each in values])
+                table.write(values)
             except pa.ArrowException as error:
-                raise DataError(
-                    f"its values change their type on the way ({error}); name a .jsonl file as "
-                    "output, which takes any.",
-                    path=source,
-                ) from error
+                raise changed_type(source, schema, values, error) from error
             written += len(tagged)
             counts.update(span.label for one in tagged for span in one.spans)
     seconds = time.perf_counter() - start
@@ -125,64 +123,30 @@ def predict_spans_file(
     }
 
 
-class _Rows:
-    """The rows of a file, handed on as texts; their columns wait until the spans are there."""
+class _Rows(TextRows):
+    """Rows of texts, or of lists of words; what the first row is, all are."""
 
-    def __init__(
-        self, source: str | Path, column: str | None, problems: RowProblems, block: int
-    ) -> None:
-        self.source, self.column, self.problems, self.block = source, column, problems, block
-        self.waiting: deque[dict[str, list[Any]]] = deque()
-        self.lists = False  # whether the texts come as lists of words
+    lists = False  # whether they are lists of words
 
     def texts(self) -> Iterator[list[Any]]:
         """Block after block of texts, or of lists of words."""
         name = Path(self.source).name.lower().removesuffix(".gz")
-        if Path(name).suffix in CONLL:
-            self.lists = True
-            for block in cut_in_blocks(
-                read_conll(self.source, self.problems, tags=False), self.block
-            ):
-                words = [sentence.words for sentence in block]
-                self.waiting.append({"tokens": words})
-                yield words
+        if Path(name).suffix not in CONLL:
+            yield from super().texts()
             return
-        for values, lines in read_blocks(self.source, self._pick, self.problems, self.block, None):
-            assert self.column is not None
-            texts = values[self.column]
-            sound = []
-            for row, (text, line) in enumerate(zip(texts, lines, strict=True)):
-                if fault := self._fault(text):
-                    self.problems.report(line, fault, self.column)
-                else:
-                    sound.append(row)
-            if len(sound) < len(texts):
-                values = {name: [each[row] for row in sound] for name, each in values.items()}
-            if sound:
-                self.waiting.append(values)
-                yield values[self.column]
+        self.lists = True
+        sentences = read_conll(self.source, self.problems, tags=False)
+        for block in cut_in_blocks(sentences, self.block):
+            words = [sentence.words for sentence in block]
+            self.waiting.append({"tokens": words})
+            yield words
 
-    def _pick(self, found: Sequence[str]) -> Sequence[str]:
-        wanted = COLUMNS if self.column is None else (self.column,)
-        chosen = next((name for name in wanted if name in found), None)
-        if chosen is None:
-            listed = ", ".join(map(repr, found))
-            raise DataError(
-                f"there is no such column; found: {listed}. Name the one with the texts, or the "
-                "lists of words, with --column.",
-                path=self.source,
-                column=" or ".join(wanted),
-            )
-        self.column = chosen
-        return list(found)
-
-    def _fault(self, text: Any) -> str | None:
-        if text is None:
-            return "the text is missing."
+    def fault(self, text: Any) -> str | None:
+        """What is wrong with a value that is not as the first one, in words."""
         if not self.waiting:  # of the first block the first row says what all are
             self.lists = isinstance(text, list)
         if not self.lists:
-            return None if isinstance(text, str) else f"{text!r} is not a text."
+            return super().fault(text)
         words = isinstance(text, list) and all(isinstance(w, str) and w.strip() for w in text)
         return None if words else f"{text!r} is not a list of words that are not empty."
 
