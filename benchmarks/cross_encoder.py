@@ -16,7 +16,15 @@ import time
 from typing import Any
 
 from benchmarks._data import model_folder, read
-from benchmarks._sides import THREADS, Side, quality_rows, serve, speed_rows, write
+from benchmarks._sides import THREADS, Side, serve, write
+from benchmarks._training import (
+    compare_quality,
+    in_our_order,
+    run_ours,
+    run_theirs,
+    serve_training,
+    time_in_turns,
+)
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
 BATCH, LEARNING_RATE, WARMUP = 32, 5e-5, 0.1
@@ -53,11 +61,9 @@ def train_ours(seed: int, steps: int) -> tuple[float, int, Any]:
     import numpy as np
 
     from tenor.models.cross_encoder import CrossEncoder
-    from tenor.training.arguments import TrainingArguments
     from tenor.training.memory import keep_freed_memory
     from tenor.training.pair_objectives import make_pair_objective, pair_data
     from tenor.training.steps import Plain
-    from tenor.training.trainer import Trainer
 
     keep_freed_memory()
     left, right, scores = training_rows(steps)
@@ -66,26 +72,16 @@ def train_ours(seed: int, steps: int) -> tuple[float, int, Any]:
     columns = {"sentence1": left, "sentence2": right}
     data = pair_data(columns, np.asarray(scores, dtype=np.float32), model.tokenizer)
     objective = make_pair_objective("bce")
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model, Plain(objective), data,
-            TrainingArguments(
-                epochs=1, batch_size=BATCH, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=seed,
-                save_every=1_000_000,
-            ),
-            folder, objective=objective,
-        )  # fmt: skip
-        trainer._save_checkpoint = lambda *_: None  # the peer is told to save nothing, too
-        trainer.train()
-        seconds = time.perf_counter() - start
-        trainer.finish()
+    seconds = run_ours(
+        model, Plain(objective), data, start=start, objective=objective,
+        batch_size=BATCH, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=seed,
+    )  # fmt: skip
     return seconds, len(scores), model.score
 
 
 def train_theirs(seed: int, steps: int, bf16: bool) -> tuple[float, int, Any]:
     import torch
     from datasets import Dataset
-    from sentence_transformers.base.sampler import DefaultBatchSampler
     from sentence_transformers.cross_encoder import (
         CrossEncoder,
         CrossEncoderTrainer,
@@ -93,33 +89,19 @@ def train_theirs(seed: int, steps: int, bf16: bool) -> tuple[float, int, Any]:
     )
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 
-    from tenor.tokens.plan import TrainingPlan
-
     left, right, scores = training_rows(steps)
     model = CrossEncoder(start_of(seed), device="cpu")
     torch.manual_seed(seed)
-    order = TrainingPlan(len(scores), BATCH, seed).order(0).tolist()
-
-    def in_our_order(dataset: Any, **options: Any) -> Any:
-        return DefaultBatchSampler(order, **options)  # type: ignore[arg-type]
-
+    settings = {
+        "learning_rate": LEARNING_RATE, "warmup_steps": WARMUP, "seed": seed, "bf16": bf16,
+        "batch_sampler": in_our_order(len(scores), BATCH, seed),
+    }  # fmt: skip
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = CrossEncoderTrainer(
-            model=model,
-            args=CrossEncoderTrainingArguments(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
-                learning_rate=LEARNING_RATE, warmup_steps=WARMUP, seed=seed, bf16=bf16,
-                use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
-                logging_strategy="no", dataloader_pin_memory=False, batch_sampler=in_our_order,
-            ),
-            train_dataset=Dataset.from_dict(
-                {"sentence1": left, "sentence2": right, "score": scores}
-            ),
-            loss=BinaryCrossEntropyLoss(model),
-        )  # fmt: skip
-        trainer.train()
-        seconds = time.perf_counter() - start
+    rows = Dataset.from_dict({"sentence1": left, "sentence2": right, "score": scores})
+    seconds, _ = run_theirs(
+        CrossEncoderTrainer, CrossEncoderTrainingArguments, batch=BATCH, start=start,
+        settings=settings, model=model, train_dataset=rows, loss=BinaryCrossEntropyLoss(model),
+    )  # fmt: skip
 
     def score(pairs: list[tuple[str, str]]) -> Any:
         return model.predict(pairs, show_progress_bar=False)
@@ -168,16 +150,7 @@ def side(name: str, every: int) -> None:
         score(pairs[:256])
         serve({"pairs": len(pairs)}, lambda _: _scored(score, pairs))
         return
-    train(0, 4)
-
-    def turn(request: dict[str, Any]) -> dict[str, Any]:
-        seconds, rows, score = train(request["seed"], request["steps"])
-        answer = {"seconds": seconds, "rows": rows, "rate": rows / seconds}
-        if request.get("quality"):
-            answer["stsb_test_spearman"] = spearman(score)
-        return answer
-
-    serve({}, turn)
+    serve_training(train, spearman)
 
 
 def _scored(score: Any, pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -215,31 +188,18 @@ def main() -> None:
 
 def speed(name: str, turns: int, steps: int, every: int) -> None:
     sides = [Side("cross_encoder", one, ["--every", str(every)]) for one in SIDES]
-    for number in range(turns):
-        for one in sides:
-            rate = one.turn({"seed": number, "steps": steps})["rate"]
-            print(f"turn {number + 1}: {one.name}: {rate:.1f} pairs/s", flush=True)
-    rows = speed_rows(sides)
-    if every:
-        for row, one in zip(rows, sides, strict=True):
-            row["mean_score"] = one.turns[0]["mean"]
-    for row, one in zip(rows, sides, strict=True):
-        one.close()
-        print(row)
+
+    def facts(one: Side) -> dict[str, Any]:
+        return {"mean_score": one.turns[0]["mean"]} if every else {}
+
+    rows = time_in_turns(sides, turns, steps, "pairs", facts)
     extra = {"pairs": sides[0].ready["pairs"]} if every else {"steps": steps, "batch": BATCH}
     write(name, {**extra, "sides": rows})
 
 
 def quality(seeds: int, peer: str) -> None:
     sides = [Side("cross_encoder", name, []) for name in ("tenor", peer)]
-    for seed in range(seeds):
-        for one in sides:
-            found = one.turn({"seed": seed, "steps": 0, "quality": True})
-            print(f"seed {seed}: {one.name}: {found}", flush=True)
-    rows = quality_rows(sides)
-    for row, one in zip(rows, sides, strict=True):
-        one.close()
-        print(row)
+    rows = compare_quality(sides, seeds, 0)
     write(
         "train_cross_encoder_quality",
         {"batch": BATCH, "seeds": seeds, "sides": rows,

@@ -10,7 +10,6 @@ same masked tokens.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from functools import cache
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from benchmarks._data import MODEL, model_folder, read
 from benchmarks._sides import THREADS, Side, median, ratios, serve, write
+from benchmarks._training import run_ours, run_theirs
 
 SIDES = ("tenor", "transformers", "transformers bf16")
 LEARNING_RATE, LENGTH, HELD_OUT = 5e-5, 128, 200
@@ -59,12 +59,10 @@ def train_ours(batch: int, seed: int, steps: int) -> dict[str, Any]:
     import torch
 
     from tenor.models.masked_lm import MaskedLM
-    from tenor.training.arguments import TrainingArguments
     from tenor.training.batch import TrainingData
     from tenor.training.denoising import vocabulary_facts
     from tenor.training.masking import Masking
     from tenor.training.memory import keep_freed_memory
-    from tenor.training.trainer import Trainer
 
     keep_freed_memory()
     torch.manual_seed(seed)
@@ -72,19 +70,10 @@ def train_ours(batch: int, seed: int, steps: int) -> dict[str, Any]:
     ids, held = blocks(model.tokenizer, steps, batch)
     start = time.perf_counter()
     data = TrainingData(ids, {"text": np.arange(len(ids))}, None, model.tokenizer.filler_id)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model, Masking(facts=vocabulary_facts(model.tokenizer)), data,
-            TrainingArguments(
-                batch_size=batch, learning_rate=LEARNING_RATE, warmup=0.0, seed=seed,
-                save_every=1_000_000,
-            ),
-            folder,
-        )  # fmt: skip
-        trainer._save_checkpoint = lambda *_: None  # type: ignore[method-assign]
-        trainer.train()
-        seconds = time.perf_counter() - start
-        trainer.finish()
+    seconds = run_ours(
+        model, Masking(facts=vocabulary_facts(model.tokenizer)), data, start=start,
+        batch_size=batch, learning_rate=LEARNING_RATE, warmup=0.0, seed=seed,
+    )  # fmt: skip
     return {"seconds": seconds, "blocks": len(ids), "perplexity": perplexity_of(model, held)}
 
 
@@ -110,20 +99,14 @@ def train_theirs(batch: int, seed: int, steps: int, bf16: bool) -> dict[str, Any
     order = TrainingPlan(len(ids), batch, seed).order(0).tolist()
     rows = [{"input_ids": ids[row].tolist()} for row in order]
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model=model,
-            args=TrainingArguments(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=batch,
-                learning_rate=LEARNING_RATE, seed=seed, bf16=bf16, use_cpu=True,
-                save_strategy="no", report_to="none", disable_tqdm=True, logging_strategy="no",
-                dataloader_pin_memory=False, train_sampling_strategy="sequential",
-            ),
-            train_dataset=rows,
-            data_collator=DataCollatorForLanguageModeling(raw),
-        )  # fmt: skip
-        trainer.train()
-        seconds = time.perf_counter() - start
+    settings = {
+        "learning_rate": LEARNING_RATE, "seed": seed, "bf16": bf16,
+        "train_sampling_strategy": "sequential",
+    }  # fmt: skip
+    seconds, trainer = run_theirs(
+        Trainer, TrainingArguments, batch=batch, start=start, settings=settings, model=model,
+        train_dataset=rows, data_collator=DataCollatorForLanguageModeling(raw),
+    )  # fmt: skip
     # what the trainer put around the forward pass would measure in bf16
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     measured = perplexity_of(MaskedLM.of(model, tokenizer), held)

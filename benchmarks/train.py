@@ -12,12 +12,19 @@ over several seeds and measures Spearman on STS-B test.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from typing import Any
 
 from benchmarks._data import MODEL, model_folder, read
-from benchmarks._sides import THREADS, Side, quality_rows, serve, speed_rows, write
+from benchmarks._sides import THREADS, Side, write
+from benchmarks._training import (
+    compare_quality,
+    in_our_order,
+    run_ours,
+    run_theirs,
+    serve_training,
+    time_in_turns,
+)
 from benchmarks.encode import spearman
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
@@ -44,12 +51,10 @@ def train_ours(workload: str, seed: int, steps: int) -> tuple[float, int, Any]:
     import numpy as np
 
     from tenor import Embedder
-    from tenor.training.arguments import TrainingArguments
     from tenor.training.batch import TrainingData
     from tenor.training.memory import keep_freed_memory
     from tenor.training.objectives import make_objective
     from tenor.training.steps import Plain
-    from tenor.training.trainer import Trainer
 
     keep_freed_memory()
     columns, scores = columns_of(workload)
@@ -63,19 +68,10 @@ def train_ours(workload: str, seed: int, steps: int) -> tuple[float, int, Any]:
         model.tokenizer,
     )
     objective = make_objective(workload.split("_")[0], dimensions=model.dimensions)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model, Plain(objective), data,
-            TrainingArguments(
-                epochs=1, batch_size=BATCH, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=seed,
-                save_every=1_000_000,
-            ),
-            folder, objective=objective,
-        )  # fmt: skip
-        trainer._save_checkpoint = lambda *_: None  # the peer is told to save nothing, too
-        trainer.train()
-        seconds = time.perf_counter() - start
-        trainer.finish()
+    seconds = run_ours(
+        model, Plain(objective), data, start=start, objective=objective,
+        batch_size=BATCH, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=seed,
+    )  # fmt: skip
     return seconds, limit, model.encode
 
 
@@ -86,10 +82,7 @@ def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[floa
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
-    from sentence_transformers.base.sampler import DefaultBatchSampler
     from sentence_transformers.sentence_transformer import losses
-
-    from tenor.tokens.plan import TrainingPlan
 
     columns, scores = columns_of(workload)
     rows = len(next(iter(columns.values())))
@@ -103,26 +96,15 @@ def train_theirs(workload: str, seed: int, steps: int, bf16: bool) -> tuple[floa
         "cosine": losses.CosineSimilarityLoss,
         "cosent": losses.CoSENTLoss,
     }[workload.split("_")[0]]
-    order = TrainingPlan(limit, BATCH, seed).order(0).tolist()
-
-    def in_our_order(dataset: Any, **options: Any) -> Any:
-        return DefaultBatchSampler(order, **options)  # type: ignore[arg-type]
-
+    settings = {
+        "learning_rate": LEARNING_RATE, "warmup_steps": WARMUP, "seed": seed, "bf16": bf16,
+        "batch_sampler": in_our_order(limit, BATCH, seed),
+    }  # fmt: skip
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = SentenceTransformerTrainer(
-            model=model,
-            args=SentenceTransformerTrainingArguments(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
-                learning_rate=LEARNING_RATE, warmup_steps=WARMUP, seed=seed, bf16=bf16,
-                use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
-                logging_strategy="no", dataloader_pin_memory=False, batch_sampler=in_our_order,
-            ),
-            train_dataset=Dataset.from_dict(rows_of),
-            loss=kind(model),
-        )  # fmt: skip
-        trainer.train()
-        seconds = time.perf_counter() - start
+    seconds, _ = run_theirs(
+        SentenceTransformerTrainer, SentenceTransformerTrainingArguments, batch=BATCH, start=start,
+        settings=settings, model=model, train_dataset=Dataset.from_dict(rows_of), loss=kind(model),
+    )  # fmt: skip
 
     def encode(texts: list[str]) -> Any:
         return model.encode(texts, batch_size=128, show_progress_bar=False)
@@ -140,16 +122,7 @@ def side(name: str, workload: str) -> None:
             return train_ours(workload, seed, steps)
         return train_theirs(workload, seed, steps, bf16=name.endswith("bf16"))
 
-    train(0, 4)
-
-    def turn(request: dict[str, Any]) -> dict[str, Any]:
-        seconds, rows, encode = train(request["seed"], request["steps"])
-        answer = {"seconds": seconds, "rows": rows, "rate": rows / seconds}
-        if request.get("quality"):
-            answer["stsb_test_spearman"] = spearman(encode)
-        return answer
-
-    serve({}, turn)
+    serve_training(train, spearman)
 
 
 def main() -> None:
@@ -173,27 +146,13 @@ def main() -> None:
 
 def speed(workload: str, turns: int, steps: int) -> None:
     sides = [Side("train", name, ["--workload", workload]) for name in SIDES]
-    for number in range(turns):
-        for one in sides:
-            rate = one.turn({"seed": number, "steps": steps})["rate"]
-            print(f"turn {number + 1}: {one.name}: {rate:.1f} rows/s", flush=True)
-    rows = speed_rows(sides)
-    for row, one in zip(rows, sides, strict=True):
-        one.close()
-        print(row)
+    rows = time_in_turns(sides, turns, steps, "rows", lambda _: {})
     write(f"train_{workload}_speed", {"steps": steps, "batch": BATCH, "sides": rows})
 
 
 def quality(workload: str, seeds: int, steps: int, peer: str) -> None:
     sides = [Side("train", name, ["--workload", workload]) for name in ("tenor", peer)]
-    for seed in range(seeds):
-        for one in sides:
-            found = one.turn({"seed": seed, "steps": steps, "quality": True})
-            print(f"seed {seed}: {one.name}: {found}", flush=True)
-    rows = quality_rows(sides)
-    for row, one in zip(rows, sides, strict=True):
-        one.close()
-        print(row)
+    rows = compare_quality(sides, seeds, steps)
     write(
         f"train_{workload}_quality",
         {"batch": BATCH, "seeds": seeds,

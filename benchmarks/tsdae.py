@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from typing import Any
 
 from benchmarks._data import MODEL, model_folder, read
 from benchmarks._sides import THREADS, Side, median, ratios, serve, write
+from benchmarks._training import in_our_order, run_ours, run_theirs
 
 SIDES = ("tenor", "sentence-transformers", "sentence-transformers bf16")
 LEARNING_RATE = 3e-5
@@ -35,11 +35,9 @@ def train_ours(batch: int, seed: int, steps: int, tie: bool) -> dict[str, Any]:
     from tenor import Embedder
     from tenor.data.noise import Noise
     from tenor.models.decoder import Decoder
-    from tenor.training.arguments import TrainingArguments
     from tenor.training.batch import TrainingData
     from tenor.training.denoising import Denoising, DenoisingAutoEncoder, vocabulary_facts
     from tenor.training.memory import keep_freed_memory
-    from tenor.training.trainer import Trainer
 
     keep_freed_memory()
     embedder = Embedder.load(MODEL, device="cpu", pooling="cls")
@@ -56,19 +54,10 @@ def train_ours(batch: int, seed: int, steps: int, tie: bool) -> dict[str, Any]:
         losses.append(loss.item())
         return loss
 
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model, watched, data,
-            TrainingArguments(
-                batch_size=batch, learning_rate=LEARNING_RATE, warmup=0.0, schedule="constant",
-                seed=seed, save_every=1_000_000,
-            ),
-            folder,
-        )  # fmt: skip
-        trainer._save_checkpoint = lambda *_: None  # type: ignore[method-assign]
-        trainer.train()
-        seconds = time.perf_counter() - start
-        trainer.finish()
+    seconds = run_ours(
+        model, watched, data, start=start, batch_size=batch, learning_rate=LEARNING_RATE,
+        warmup=0.0, schedule="constant", seed=seed,
+    )  # fmt: skip
     return {"seconds": seconds, "losses": losses}
 
 
@@ -82,10 +71,7 @@ def train_theirs(batch: int, seed: int, steps: int, tie: bool, bf16: bool) -> di
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
     )
-    from sentence_transformers.base.sampler import DefaultBatchSampler
     from sentence_transformers.sentence_transformer.losses import DenoisingAutoEncoderLoss
-
-    from tenor.tokens.plan import TrainingPlan
 
     originals = sentences(steps * batch)
     generator = random.Random(seed)
@@ -99,31 +85,20 @@ def train_theirs(batch: int, seed: int, steps: int, tie: bool, bf16: bool) -> di
     model = SentenceTransformer(model_folder(), device="cpu")
     model[1].pooling_mode = "cls"
     torch.manual_seed(seed)
-    order = TrainingPlan(len(originals), batch, seed).order(0).tolist()
-
-    def in_our_order(dataset: Any, **options: Any) -> Any:
-        return DefaultBatchSampler(order, **options)  # type: ignore[arg-type]
-
     losses: list[float] = []
+    settings = {
+        "learning_rate": LEARNING_RATE, "lr_scheduler_type": "constant", "seed": seed,
+        "bf16": bf16, "batch_sampler": in_our_order(len(originals), batch, seed),
+    }  # fmt: skip
     start = time.perf_counter()
     loss = DenoisingAutoEncoderLoss(
         model, decoder_name_or_path=None if tie else model_folder(), tie_encoder_decoder=tie
     )
     loss.register_forward_hook(lambda _, __, value: losses.append(value.item()))
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = SentenceTransformerTrainer(
-            model=model,
-            args=SentenceTransformerTrainingArguments(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=batch,
-                learning_rate=LEARNING_RATE, lr_scheduler_type="constant", seed=seed, bf16=bf16,
-                use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
-                logging_strategy="no", dataloader_pin_memory=False, batch_sampler=in_our_order,
-            ),
-            train_dataset=Dataset.from_dict(rows),
-            loss=loss,
-        )  # fmt: skip
-        trainer.train()
-        seconds = time.perf_counter() - start
+    seconds, _ = run_theirs(
+        SentenceTransformerTrainer, SentenceTransformerTrainingArguments, batch=batch, start=start,
+        settings=settings, model=model, train_dataset=Dataset.from_dict(rows), loss=loss,
+    )  # fmt: skip
     return {"seconds": seconds, "losses": losses}
 
 
