@@ -74,7 +74,7 @@ def main() -> None:
     from tenor import Embedder
     from tenor.data.negative_rules import NegativeRules
     from tenor.evaluation.compare import difference
-    from tenor.recipes.mine import hard_negatives
+    from tenor.recipes.hard_negatives import hard_negatives
     from tenor.training.memory import keep_freed_memory
 
     torch.set_num_threads(THREADS)

@@ -6,7 +6,12 @@ import pytest
 
 from tenor.data.class_labels import match_labels
 from tenor.data.labelled_split import folds_by_label, hold_out_by_label
-from tenor.data.labelled_texts import describe_labels, describe_repeats, read_labelled_texts
+from tenor.data.labelled_texts import (
+    describe_labels,
+    describe_repeats,
+    read_labelled_like,
+    read_labelled_texts,
+)
 from tenor.data.schema import read_pairs
 from tenor.errors import ConfigError, DataError
 from tiny_labels import label_table
@@ -27,6 +32,16 @@ def test_names_are_sorted(tmp_path):
     assert table.target.tolist() == [1, 0, 1] and table.target.dtype == np.int64
     assert table.columns == {"text": ["a", "b", "c"]} and table.lines.tolist() == [2, 3, 4]
     assert len(table.sha256) == 64
+
+
+def test_texts_to_evaluate_on_have_the_labels_of_those_to_train_on(tmp_path):
+    training = read(tmp_path, "text,label\na,x\nb,y\nc,x|y\n")
+    assert training.kind == "multi_labelled_texts"
+    held = read_labelled_like(training, write(tmp_path / "held.csv", "text,label\nd,y\n"))
+    assert (held.kind, held.label_names) == (training.kind, training.label_names)
+    assert held.target.tolist() == [[0, 1]]
+    with pytest.raises(DataError, match="'z' is none of those that the training data has"):
+        read_labelled_like(training, write(tmp_path / "other.csv", "text,label\nd,z\n"))
 
 
 def test_numbers_are_in_their_order(tmp_path):

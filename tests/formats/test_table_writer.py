@@ -5,7 +5,7 @@ import pytest
 
 from tenor.data.read import read_table
 from tenor.errors import DataError
-from tenor.formats.table_writer import written_table
+from tenor.formats.table_writer import write_parquet, written_table
 
 SCHEMA = pa.schema([("text", pa.string()), ("score", pa.float32()), ("row", pa.int64())])
 TEXTS = ['a "quoted", text', "two\nlines", "tab\there", " ünï ", "'"]
@@ -48,3 +48,16 @@ def test_what_cannot_be_written_is_said(tmp_path):
         (tmp_path / "a").write_text("a file where a folder is needed")
         with pytest.raises(DataError, match=said), written_table(path, SCHEMA):
             pass
+
+
+def test_a_table_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "table.parquet"
+    write_parquet(path, pa.table({"row": [1, 2]}))
+
+    def breaks(*given, **options):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", breaks)
+    with pytest.raises(OSError, match="no space left"):
+        write_parquet(path, pa.table({"row": [3]}))
+    assert pq.read_table(path)["row"].to_pylist() == [1, 2]

@@ -9,7 +9,7 @@ from sentence_transformers.util import mine_hard_negatives, paraphrase_mining
 from tenor.data.negative_rules import NegativeRules
 from tenor.models.embedder import Embedder
 from tenor.recipes.duplicates import find_duplicates
-from tenor.recipes.mine import hard_negatives
+from tenor.recipes.hard_negatives import hard_negatives
 from tiny import random_texts, tiny_model
 
 TEXTS = list(dict.fromkeys(random_texts(330, seed=5, words=(3, 9))))

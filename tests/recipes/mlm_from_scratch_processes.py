@@ -11,8 +11,7 @@ from tokenizers import BertWordPieceTokenizer
 from tenor.models.masked_lm import MaskedLM
 from tenor.recipes.mlm import MlmConfig, train_mlm
 
-TRAIN, OUT = sys.argv[1:]
-made = BertWordPieceTokenizer.train_from_iterator
+made, of = BertWordPieceTokenizer.train_from_iterator, MaskedLM.of
 seen = []
 
 
@@ -28,16 +27,19 @@ def watched(whole, tokenizer):
     return of(whole, tokenizer)
 
 
-BertWordPieceTokenizer.train_from_iterator = made_once
-of = MaskedLM.of
-MaskedLM.of = watched
-result = train_mlm(
-    MlmConfig(
-        train=TRAIN, out=OUT, from_scratch=True, layers=1, hidden=32, heads=4, vocab_size=300,
+def main(train, out):
+    BertWordPieceTokenizer.train_from_iterator = made_once
+    MaskedLM.of = watched
+    config = MlmConfig(
+        train=train, out=out, from_scratch=True, layers=1, hidden=32, heads=4, vocab_size=300,
         batch_size=8, learning_rate=3e-3, device="cpu", dtype="fp32", hold_out=0.2, epochs=2,
-    )
-)  # fmt: skip
-stored = json.loads(Path(OUT, "vocabulary.json").read_text())
-assert seen == [{token: place for place, token in enumerate(stored)}]
-assert result["after"]["metrics"]["perplexity"] < result["before"]["metrics"]["perplexity"]
-print("done", flush=True)
+    )  # fmt: skip
+    result = train_mlm(config)
+    stored = json.loads(Path(out, "vocabulary.json").read_text())
+    assert seen == [{token: place for place, token in enumerate(stored)}]
+    assert result["after"]["metrics"]["perplexity"] < result["before"]["metrics"]["perplexity"]
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

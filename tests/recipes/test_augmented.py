@@ -22,7 +22,7 @@ from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.formats.locate import hash_model
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
-from tenor.recipes import silver
+from tenor.recipes import silver_candidates
 from tenor.recipes.augmented import AugmentedConfig, train_augmented
 from tiny import random_texts, tiny_model, write_csv
 
@@ -284,8 +284,8 @@ def test_a_finished_run_is_not_done_again_and_changed_data_is_refused(config, tm
 
 SCRIPT = """
 import sys
-from tenor.recipes import silver
-silver.CHUNK = silver.PROBE = 4
+from tenor.recipes import silver_candidates
+silver_candidates.CHUNK = silver_candidates.PROBE = 4
 from tenor.recipes.augmented import AugmentedConfig, train_augmented
 import json
 train_augmented(AugmentedConfig(**json.loads(sys.argv[1])))
@@ -296,8 +296,8 @@ train_augmented(AugmentedConfig(**json.loads(sys.argv[1])))
 def test_killed_while_labelling_and_resumed_it_ends_in_the_same_bytes(
     config, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(silver, "CHUNK", 4)
-    monkeypatch.setattr(silver, "PROBE", 4)
+    monkeypatch.setattr(silver_candidates, "CHUNK", 4)
+    monkeypatch.setattr(silver_candidates, "PROBE", 4)
     untouched = train_augmented(replace(config, out=str(tmp_path / "untouched")))
 
     def start(**changes):

@@ -13,7 +13,8 @@ from tenor.data.schema import read_pairs
 from tenor.errors import ConfigError, DataError, MissingExtraError, ModelError
 from tenor.models.embedder import Embedder
 from tenor.recipes import miner
-from tenor.recipes.mine import MineConfig, hard_negatives, mine_negatives
+from tenor.recipes.hard_negatives import hard_negatives
+from tenor.recipes.mine import MineConfig, mine_negatives
 from tiny import random_texts, tiny_model, write_csv
 
 ROWS = 24

@@ -14,8 +14,9 @@ import pytest
 from tenor.data.candidates import random_pairs
 from tenor.data.pool import Pool
 from tenor.errors import TrainingError
-from tenor.recipes import silver
-from tenor.recipes.silver import Chunk, SilverLabels, write_candidates, write_silver
+from tenor.recipes import silver_candidates
+from tenor.recipes.silver import Chunk, SilverLabels
+from tenor.recipes.silver_candidates import write_candidates
 from tiny import random_texts
 
 COUNT = 700
@@ -37,8 +38,8 @@ class Counting:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(silver, "CHUNK", 100)
-    monkeypatch.setattr(silver, "PROBE", 50)
+    monkeypatch.setattr(silver_candidates, "CHUNK", 100)
+    monkeypatch.setattr(silver_candidates, "PROBE", 50)
     texts = [f"{text} {row}" for row, text in enumerate(random_texts(200, words=(1, 20)))]
     found = random_pairs(200, COUNT, np.random.default_rng(0))
     write_candidates(tmp_path, Pool(texts, "pool.txt"), found)
@@ -102,36 +103,12 @@ def test_a_score_that_is_not_finite_is_an_error_and_not_a_label(folder):
     assert labels.pending() == list(range(len(labels.chunks)))
 
 
-def test_silver_parquet_says_where_a_pair_came_from_and_who_labelled_it(folder):
-    scores = np.linspace(0, 1, COUNT, dtype=np.float32)
-    kept = np.arange(COUNT) % 2 == 0
-    parts = {"teacher_score": scores / 2}
-    write_silver(folder / "silver.parquet", folder, scores, kept, "f" * 64, parts)
-    found = pq.read_table(folder / "silver.parquet").to_pydict()
-    assert list(found) == [
-        "sentence1", "sentence2", "score", "cross_encoder_score", "teacher_score", "source", "rank",
-        "retrieval_score", "kept", "labeller",
-    ]  # fmt: skip
-    assert found["score"] == pytest.approx(scores.tolist())
-    assert found["teacher_score"] == pytest.approx((scores / 2).tolist())
-    assert set(found["cross_encoder_score"]) == {None}
-    assert found["kept"] == kept.tolist()
-    assert set(found["labeller"]) == {"f" * 64}
-    assert set(found["source"]) == {"random"}
-    assert set(found["retrieval_score"]) == {None}
-
-
-def test_logits_are_told_from_scores():
-    scores, logits = silver.scaled(np.array([-2.0, 0.0, 3.0], dtype=np.float32))
-    assert logits and scores.tolist() == pytest.approx([0.1192, 0.5, 0.9526], abs=1e-4)
-
-
 SCRIPT = """
 import json, sys, time
 import numpy as np
 from pathlib import Path
-from tenor.recipes import silver
-silver.CHUNK, silver.PROBE = 20, 20
+from tenor.recipes import silver, silver_candidates
+silver_candidates.CHUNK, silver_candidates.PROBE = 20, 20
 
 class Slow:
     name, sha256 = "slow", "a" * 64

@@ -1,5 +1,7 @@
 """Whatever ends a training, the caller's model is as it was, its weights aside."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from tenor.training import trainer as trainer_module
 from tenor.training.arguments import TrainingArguments
 from tenor.training.borrowed import BorrowedModel
 from tenor.training.objectives import make_objective
+from tenor.training.probe import probe
 from tenor.training.steps import Plain
 from tenor.training.trainer import Trainer
 from tiny import SIZE, TinyEmbedder, random_ids, tiny_data, tiny_encoder
@@ -98,7 +101,7 @@ def test_after_a_failure_too(when, error, tmp_path):
     if when == "in an evaluation":
         given = {"evaluator": evaluator, "metric": "figure"}
     trainer = make(model, tmp_path, **given)
-    run = trainer.probe if when == "in the probe" else trainer.train
+    run = partial(probe, trainer) if when == "in the probe" else trainer.train
     with pytest.raises(type(error)), trainer:
         run()
     assert outside(model) == before

@@ -38,6 +38,16 @@ def test_a_folder_in_use_is_refused_as_a_setting(begun, tmp_path):
     assert Run(begun, Config(), resume=True).resumed
 
 
+def test_a_model_card_is_told_the_name_the_settings_and_what_came_out(begun):
+    run = Run(begun, Config(), resume=True)
+    facts = run.card_facts({"steps": 7, "after": {"metrics": {}}})
+    assert facts["name"] == "run"
+    assert facts["training"]["steps"] == 7
+    assert facts["training"]["arguments"] == {"train": "pairs.csv", "seed": 0}
+    assert facts["evaluation"] == [{"metrics": {}}]
+    assert run.card_facts({"after": None})["evaluation"] == []
+
+
 def test_another_setting_is_named(begun):
     with pytest.raises(ConfigError, match=r"^seed = 7 .*\(0\)"):
         Run(begun, replace(Config(), seed=7), resume=True)

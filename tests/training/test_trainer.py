@@ -13,6 +13,7 @@ from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.checkpoint import latest
 from tenor.training.objectives import make_objective
+from tenor.training.probe import probe
 from tenor.training.run import RunLog
 from tenor.training.steps import GradCache, Plain
 from tenor.training.trainer import Trainer
@@ -377,7 +378,7 @@ def test_lines_of_steps_that_are_done_again_are_dropped(tmp_path):
 def test_a_trial_changes_nothing(tmp_path):
     trainer = make(tmp_path / "a", LABELLED, "softmax")
     before = weights(trainer)
-    seconds, needed = trainer.probe()
+    seconds, needed = probe(trainer)
     assert seconds > 0
     assert needed > 1 << 20
     assert_identical(weights(trainer), before)

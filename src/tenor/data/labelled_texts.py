@@ -17,7 +17,9 @@ from tenor.data.row_check import RowCheck
 from tenor.data.schema import PairTable
 from tenor.errors import ConfigError, DataError
 
-__all__ = ["SEPARATOR", "describe_labels", "describe_repeats", "read_labelled_texts"]
+__all__ = [
+    "SEPARATOR", "describe_labels", "describe_repeats", "read_labelled_like", "read_labelled_texts",
+]  # fmt: skip
 
 SEPARATOR = "|"  # between the labels of a text, where a file has no lists
 
@@ -104,6 +106,34 @@ def read_labelled_texts(
         path=table.path,
         skipped=sorted(problems.skipped, key=lambda bad: bad.line),
         sha256=table.sha256,
+    )
+
+
+def read_labelled_like(
+    training: PairTable,
+    source: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    on_bad_row: OnBadRow = "error",
+) -> PairTable:
+    """Read texts to evaluate on, whose labels must be among those of the training texts.
+
+    Args:
+        training: the texts that are trained on.
+        source: as of `read_labelled_texts`.
+        columns: as there.
+        on_bad_row: as there.
+
+    Raises:
+        DataError: the file cannot be used, or a label is none of those.
+    """
+    return read_labelled_texts(
+        source,
+        columns=columns,
+        known=training.label_names,
+        owner="the training data",
+        multi_label=training.kind == "multi_labelled_texts",
+        on_bad_row=on_bad_row,
     )
 
 

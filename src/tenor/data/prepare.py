@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from tenor.data.pairs import positives_from_scored, triplets_from_nli
+from tenor.data.roles import NLI_LABELS
 from tenor.data.schema import PairTable
 from tenor.errors import DataError
 
-__all__ = ["hold_out", "prepare", "take"]
+__all__ = ["hold_out", "positive_pairs", "prepare", "take"]
 
 
 def prepare(table: PairTable, loss: str, *, threshold: float = 0.8, seed: int = 0) -> PairTable:
@@ -85,3 +86,28 @@ def hold_out(table: PairTable, share: float, seed: int) -> tuple[PairTable, Pair
     if held.all() or len(groups) < 2:
         raise DataError("too few different texts to hold some out.", path=table.path)
     return take(table, np.flatnonzero(~held)), take(table, np.flatnonzero(held))
+
+
+def positive_pairs(table: PairTable, *, threshold: float) -> PairTable:
+    """The pairs of a table that belong together: for mining.
+
+    Args:
+        table: pairs, triplets, scored or labelled pairs.
+        threshold: of scored pairs, the lowest score (0 to 1) of a positive pair.
+
+    Raises:
+        DataError: there is none.
+    """
+    if table.kind == "labelled_texts":
+        raise DataError(
+            "holds labelled texts; mining needs pairs: anchor and positive.", path=table.path
+        )
+    if table.kind != "nli":
+        return prepare(table, "mnr", threshold=threshold)
+    assert table.target is not None
+    entailed = take(table, np.flatnonzero(table.target == NLI_LABELS.index("entailment")))
+    if not len(entailed):
+        raise DataError("no pair is labelled entailment.", path=table.path)
+    left, right = entailed.columns.values()
+    columns = {"anchor": left, "positive": right}
+    return replace(entailed, kind="pairs", columns=columns, target=None, label_names=None)

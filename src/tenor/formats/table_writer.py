@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenor.errors import DataError
+from tenor.formats.atomic import sync
 
-__all__ = ["WritesRows", "written_table"]
+__all__ = ["WritesRows", "write_parquet", "written_table"]
 
 
 class WritesRows(Protocol):
@@ -53,6 +54,20 @@ class _JsonLines:
         for row in zip(*map(_plain, columns), strict=True):
             line = json.dumps(dict(zip(self.names, row, strict=True)), ensure_ascii=False)
             self.file.write(line + "\n")
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a table whole or not at all, on the disk when this returns.
+
+    Args:
+        path: of the file; its folder is made if it does not exist.
+        table: the rows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.part")
+    pq.write_table(table, scratch, compression="zstd")
+    sync(scratch)
+    scratch.replace(path)
 
 
 @contextmanager

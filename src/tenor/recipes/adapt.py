@@ -8,7 +8,6 @@ same held-out data of the target beside the untouched model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
@@ -180,17 +179,13 @@ def adapt(config: AdaptConfig) -> dict[str, Any]:
     from tenor.recipes.adapt_outcome import keep, outcome, tell_outcome
     from tenor.recipes.adapt_plan import make_plan
     from tenor.recipes.adapt_stages import load_untouched, measure_untouched, run_plan
-    from tenor.recipes.fit import tell
-    from tenor.recipes.stages import note, require_one_process
+    from tenor.recipes.stages import finished_before, note, require_one_process
     from tenor.training.run import Run
 
     start = time.perf_counter()
     require_one_process("adapt")
-    if config.resume and (Path(config.out) / "result.json").exists():
-        finished = Run(config.out, config, resume=True).finished
-        assert finished is not None
-        tell(f"{config.out} is done already; nothing to resume.")
-        return finished
+    if (done := finished_before(config)) is not None:
+        return done
     # All that can be wrong with what was given shows before the folder is made.
     plan = make_plan(config, trained=is_trained_embedder(locate(config.model)))
     untouched = load_untouched(config, plan)

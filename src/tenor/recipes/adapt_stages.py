@@ -20,9 +20,9 @@ from tenor.recipes.adapt_files import AdaptFiles
 from tenor.recipes.adapt_plan import UNTOUCHED, AdaptPlan
 from tenor.recipes.augmented import AugmentedConfig, train_augmented
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
+from tenor.recipes.embedder_fit import embedder_of
 from tenor.recipes.fit import tell
 from tenor.recipes.mlm import MlmConfig, train_mlm
-from tenor.recipes.settings import device_of
 from tenor.recipes.stages import note
 from tenor.recipes.tsdae import TsdaeConfig, train_tsdae
 from tenor.training.run import Run
@@ -87,14 +87,7 @@ class StageOutcome:
 
 def load_embedder(config: AdaptConfig, name: str) -> Embedder:
     """Load an embedder as it is trained and measured: only the untouched one may be a name."""
-    untouched = name == config.model
-    return Embedder.load(
-        name,
-        device=device_of(config),
-        dtype=config.dtype,
-        max_seq_length=config.max_seq_length,
-        pooling=config.pooling if untouched else None,
-    )
+    return embedder_of(config, name, pooling=config.pooling if name == config.model else None)
 
 
 def load_untouched(config: AdaptConfig, plan: AdaptPlan) -> Embedder:

@@ -163,17 +163,15 @@ def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
     from tenor.recipes.augmented_data import read_data
     from tenor.recipes.augmented_outcome import compare, tell_outcome
     from tenor.recipes.augmented_silver import silver_pairs
-    from tenor.recipes.fit import tell
-    from tenor.recipes.stages import keep_model, require_one_process
+    from tenor.recipes.stages import finished_before, keep_model, require_one_process
     from tenor.training.run import Run, machine, versions
 
     start = time.perf_counter()
     require_one_process("train augmented", " (or spread the labelling with --engine ray)")
     stages.require_labeller(config)
+    if (done := finished_before(config)) is not None:
+        return done
     run = Run(config.out, config, resume=config.resume)
-    if config.resume and run.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return run.finished
     data = read_data(config, run.folder)
     candidates = stages.candidate_pairs(config, data, run)
     labeller = stages.cross_encoder(config, data, run)

@@ -21,7 +21,7 @@ from tenor.recipes.augmented_data import AugmentedData
 from tenor.recipes.augmented_stages import LabellerModel, teacher
 from tenor.recipes.fit import tell
 from tenor.recipes.settings import device_of
-from tenor.recipes.silver import cosines, scaled
+from tenor.recipes.silver_scores import cosines, scaled
 from tenor.training.run import Run
 
 __all__ = ["MeanLabeller", "SilverScores", "silver_scores"]

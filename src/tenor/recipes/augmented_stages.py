@@ -20,14 +20,14 @@ from tenor.formats.locate import hash_model, locate
 from tenor.models.embedder import Embedder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
-from tenor.recipes.contrastive import ContrastiveConfig
+from tenor.recipes.contrastive import ContrastiveConfig, objective_of
 from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import tell
 from tenor.recipes.propose import propose
 from tenor.recipes.settings import device_of
-from tenor.recipes.silver import CANDIDATES, write_candidates, write_cosines
+from tenor.recipes.silver_candidates import CANDIDATES, write_candidates
+from tenor.recipes.silver_scores import write_cosines
 from tenor.recipes.stages import note
-from tenor.training.objectives import make_objective
 from tenor.training.run import Run
 
 __all__ = [
@@ -243,10 +243,9 @@ def bi_encoder(
         return fit.finished
     tell(f"{stage}: training the bi-encoder on {len(rows):,} rows, loss {loss}")
     model = embedder(config, config.model)
-    objective = make_objective(loss, dimensions=model.dimensions, scale=config.scale)
     result = fit.embedder(
         model,
-        objective.to(model.device),
+        objective_of(settings, model, loss),
         rows,
         loss=loss,
         validation=data.validation,

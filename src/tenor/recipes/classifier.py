@@ -107,27 +107,23 @@ def train_classifier(config: ClassifierConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    import time
-
     from tenor.data.labelled_texts import read_labelled_texts
-    from tenor.recipes.fit import Fit, tell
+    from tenor.recipes.fit import Fit
 
-    start = time.perf_counter()
     fit = Fit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
+    if (done := fit.done()) is not None:
+        return done
     table = read_labelled_texts(
         config.train,
         columns=config.columns,
         multi_label=config.multi_label,
         on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
     )
-    return train_on_table(fit, config, table, start)[0]
+    return train_on_table(fit, config, table)[0]
 
 
 def train_on_table(
-    fit: Fit, config: ClassifierConfig, table: PairTable, start: float
+    fit: Fit, config: ClassifierConfig, table: PairTable
 ) -> tuple[dict[str, Any], TextClassifier]:
     """Train a classifier on labelled texts that were read.
 
@@ -135,7 +131,6 @@ def train_on_table(
         fit: the run.
         config: the settings.
         table: what `read_labelled_texts` gives.
-        start: when the run began, by `time.perf_counter`.
 
     Returns:
         What result.json holds, and the trained model.
@@ -143,6 +138,7 @@ def train_on_table(
     from tenor.data.labelled_split import hold_out_by_label
     from tenor.data.labelled_texts import describe_labels, describe_repeats
     from tenor.recipes.fit import announce_table, tell
+    from tenor.recipes.labelled_evaluation import evaluation_on_texts
     from tenor.recipes.logistic import train_logistic
     from tenor.training.classification_objectives import choose_classification_loss
 
@@ -159,10 +155,10 @@ def train_on_table(
         table, held = hold_out_by_label(table, config.hold_out, config.seed)
     if loss == "bce":
         table, held = _each_label_by_itself(table), held and _each_label_by_itself(held)
-    evaluation = _evaluation(config, table, held)
+    evaluation = evaluation_on_texts(config, table, held)
     if config.head == "logistic":
-        return train_logistic(fit, config, table, evaluation, start)
-    return _fine_tune(fit, config, table, evaluation, loss, start)
+        return train_logistic(fit, config, table, evaluation)
+    return _fine_tune(fit, config, table, evaluation, loss)
 
 
 def _fine_tune(
@@ -171,7 +167,6 @@ def _fine_tune(
     table: PairTable,
     evaluation: Evaluation | None,
     loss: str,
-    start: float,
 ) -> tuple[dict[str, Any], TextClassifier]:
     from tenor.models.encoder_classifier import EncoderClassifier
     from tenor.recipes.fit import Source, tell
@@ -208,12 +203,7 @@ def _fine_tune(
         source=Source.of(table),
         evaluation=evaluation,
         arguments=arguments,
-        card=lambda result: model.card(
-            name=fit.run.folder.name,
-            training={**result, "arguments": fit.run.settings(fit.run.folder)},
-            evaluation=[result["after"]] if result["after"] else [],
-        ),
-        start=start,
+        card=lambda result: model.card(**fit.run.card_facts(result)),
     )
     return result, model
 
@@ -228,39 +218,6 @@ def learning_rate(config: ClassifierConfig, model: EncoderClassifier) -> float:
         blocks = len(model.encoder.blocks)
         no_block = freezing.depth(blocks) == blocks > 0
     return HEAD_LEARNING_RATE if no_block else config.learning_rate
-
-
-def _evaluation(
-    config: ClassifierConfig, training: PairTable, held: PairTable | None
-) -> Evaluation | None:
-    """How to evaluate, by which figure, and how far the texts were seen in training."""
-    from tenor.data.labelled_texts import read_labelled_texts
-    from tenor.data.overlap import overlap
-    from tenor.evaluation.classification import Classification, classification_metric
-    from tenor.recipes.fit import Evaluation, tell
-
-    if held is None and config.validation is None:
-        tell(
-            "no validation data: nothing is measured in training (give --validation or --hold-out)"
-        )
-        return None
-    several = training.kind == "multi_labelled_texts"
-    table = held
-    if table is None:
-        assert config.validation is not None
-        table = read_labelled_texts(
-            config.validation,
-            columns=config.columns,
-            known=training.label_names,
-            owner="the training data",
-            multi_label=several,
-            on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
-        )
-    shared = overlap(training, table).describe()
-    tell(shared)
-    return Evaluation(
-        Classification(table, seed=config.seed), classification_metric(several), shared
-    )
 
 
 def _each_label_by_itself(table: PairTable) -> PairTable:

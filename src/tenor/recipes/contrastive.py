@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
-from tenor.recipes.settings import check_run_settings, device_of
+from tenor.recipes.settings import check_run_settings
 from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
@@ -163,9 +163,8 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     from tenor.recipes.fit import announce_table, tell
 
     fit = EmbedderFit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
+    if (done := fit.done()) is not None:
+        return done
     if config.train is None:
         from tenor.recipes.self_supervised import train_on_documents
 
@@ -196,16 +195,10 @@ def load_embedder(config: ContrastiveConfig) -> Embedder:
     """The model to start from; new layers are made from the seed."""
     import torch
 
-    from tenor.models.embedder import Embedder
+    from tenor.recipes.embedder_fit import embedder_of
 
     torch.manual_seed(config.seed)
-    return Embedder.load(
-        config.model,
-        device=device_of(config),
-        dtype=config.dtype,
-        max_seq_length=config.max_seq_length,
-        pooling=config.pooling,
-    )
+    return embedder_of(config, config.model, pooling=config.pooling)
 
 
 def objective_of(

@@ -83,8 +83,6 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    import time
-
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
     from tenor.models.cross_encoder import CrossEncoder
@@ -92,11 +90,9 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     from tenor.training.candidate_data import CandidateData
     from tenor.training.pair_objectives import choose_pair_loss, make_pair_objective, pair_data
 
-    start = time.perf_counter()
     fit = Fit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
+    if (done := fit.done()) is not None:
+        return done
     table = read_pairs(config.train, columns=config.columns, on_bad_row=config.on_bad_row)  # type: ignore[arg-type]
     loss, why = choose_pair_loss(config.loss, table.kind)
     announce_table(table, loss, why)
@@ -136,12 +132,7 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
         source=Source.of(rows, "texts" if rows.target is None else "pairs"),
         evaluation=evaluation,
         arguments=config,
-        card=lambda result: model.card(
-            name=fit.run.folder.name,
-            training={**result, "arguments": fit.run.settings(fit.run.folder)},
-            evaluation=[result["after"]] if result["after"] else [],
-        ),
-        start=start,
+        card=lambda result: model.card(**fit.run.card_facts(result)),
     )
 
 

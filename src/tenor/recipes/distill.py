@@ -96,14 +96,14 @@ def distill(config: DistillConfig) -> dict[str, Any]:
         student_tokenizer,
     )
     from tenor.recipes.fit import tell
+    from tenor.recipes.stages import finished_before
     from tenor.recipes.static_run import HeldOut, RawText, save_static, texts_per_second
     from tenor.training.run import Run
 
     start = time.perf_counter()
+    if (done := finished_before(config)) is not None:
+        return done
     run = Run(config.out, config, resume=config.resume)
-    if config.resume and run.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return run.finished
     teacher = Embedder.load(config.model, device=device_of(config), dtype=config.dtype)
     if isinstance(teacher, StaticEmbedder):
         raise ConfigError("model", config.model, "an embedder with an encoder; this one is static")

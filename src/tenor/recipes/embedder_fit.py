@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,30 @@ from tenor.evaluation.validation import validation
 from tenor.formats.model_card import model_card
 from tenor.models.embedder import Embedder
 from tenor.recipes.fit import Evaluation, Fit, Source, tell
+from tenor.recipes.settings import device_of
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.objectives import Objective
 
-__all__ = ["EmbedderFit"]
+__all__ = ["EmbedderFit", "embedder_of"]
+
+
+def embedder_of(config: Any, name: str, *, pooling: str | None) -> Embedder:
+    """Load an embedder as settings say.
+
+    Args:
+        config: settings with device, dtype and max_seq_length.
+        name: a name, folder or hub id.
+        pooling: the model's own by default.
+    """
+    return Embedder.load(
+        name,
+        device=device_of(config),
+        dtype=config.dtype,
+        max_seq_length=config.max_seq_length,
+        pooling=pooling,
+    )
 
 
 class EmbedderFit(Fit):
@@ -56,7 +73,6 @@ class EmbedderFit(Fit):
         Raises:
             TrainingError: when the run was interrupted (a checkpoint was saved).
         """
-        start = time.perf_counter()
         data = TrainingData.of(table.columns, table.target, model.tokenizer)
         return self.train(
             model,
@@ -68,7 +84,6 @@ class EmbedderFit(Fit):
             arguments=arguments,
             plan=_plan(table, arguments, group),
             card=lambda result: self.card_of(model, result),
-            start=start,
         )
 
     def evaluation_of(
@@ -97,12 +112,10 @@ class EmbedderFit(Fit):
     def card_of(self, model: Embedder, result: dict[str, Any]) -> str:
         """The model card of a run's result."""
         return model_card(
-            name=self.run.folder.name,
+            **self.run.card_facts(result),
             base_model=model.name,
             layout=model.layout(self.run.model),
             dimensions=model.dimensions,
-            training={**result, "arguments": self.run.settings(self.run.folder)},
-            evaluation=[result["after"]] if result["after"] else [],
         )
 
 

@@ -6,7 +6,6 @@ Shape legend: N texts, C classes.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -176,7 +175,7 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _trained(config: ClassifierConfig, table: PairTable) -> tuple[dict[str, Any], TextClassifier]:
     from tenor.recipes.fit import Fit
 
-    return train_on_table(Fit(config, config.out), config, table, time.perf_counter())
+    return train_on_table(Fit(config, config.out), config, table)
 
 
 def _texts(X: Any) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tenor.data.labelled_split import hold_out_by_label
 from tenor.data.labelled_texts import describe_labels, describe_repeats, read_labelled_texts
-from tenor.data.overlap import normalise, overlap
+from tenor.data.overlap import normalise
 from tenor.data.pool import read_pool
 from tenor.data.schema import PairTable
 from tenor.data.shots import (
@@ -22,9 +22,9 @@ from tenor.data.shots import (
     without_repeats,
 )
 from tenor.errors import DataError
-from tenor.evaluation.classification import Classification, classification_metric
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.fit import Evaluation, tell
+from tenor.recipes.labelled_evaluation import evaluation_on_texts
 
 __all__ = ["FewShotData", "read_few_shot"]
 
@@ -85,7 +85,7 @@ def read_few_shot(config: FewShotConfig) -> FewShotData:
             )
             tell(f"the labels' names make {len(named):,} texts more")
     table = named if drawn is None else joined(drawn, named) if config.labels_as_text else drawn
-    evaluation = _evaluation(config, table, held)
+    evaluation = evaluation_on_texts(config, table, held)
     hashes = {table.path: table.sha256}
     unlabelled: list[str] = []
     notes = {"labelled_texts": 0 if drawn is None else len(drawn), "texts": len(table)}
@@ -135,30 +135,6 @@ def _labelled(config: FewShotConfig, path: str) -> tuple[PairTable, PairTable | 
         name = table.label_names[int(empty[0])]
         raise DataError(f"no text is left of the label {name!r}.", path=path)
     return table, held
-
-
-def _evaluation(
-    config: FewShotConfig, table: PairTable, held: PairTable | None
-) -> Evaluation | None:
-    """How to evaluate, by which figure, and how far the texts were seen in training."""
-    several = table.kind == "multi_labelled_texts"
-    if held is None and config.validation is None:
-        tell("no validation data: nothing will be measured (give --validation or --hold-out)")
-        return None
-    if held is None:
-        assert config.validation is not None
-        held = read_labelled_texts(
-            config.validation,
-            columns=config.columns,
-            known=table.label_names,
-            owner="the training data",
-            multi_label=several,
-            on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
-        )
-    shared = overlap(table, held).describe()
-    tell(shared)
-    measure = Classification(held, seed=config.seed)
-    return Evaluation(measure, classification_metric(several), shared)
 
 
 def _new_texts(

@@ -27,7 +27,7 @@ from tenor.recipes.few_shot_stages import (
 )
 from tenor.recipes.few_shot_student import train_student
 from tenor.recipes.fit import tell
-from tenor.recipes.stages import note, require_one_process, write_rows
+from tenor.recipes.stages import finished_before, note, require_one_process, write_rows
 from tenor.training.run import Run, machine, versions
 
 __all__ = ["run_few_shot"]
@@ -40,11 +40,8 @@ def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
     """Train on one draw of the shots; see `train_few_shot`."""
     start = time.perf_counter()
     require_one_process("train few-shot")
-    if config.resume and (Path(config.out) / "result.json").exists():
-        finished = Run(config.out, config, resume=True).finished
-        assert finished is not None
-        tell(f"{config.out} is done already; nothing to resume.")
-        return finished
+    if (done := finished_before(config)) is not None:
+        return done
     # All that can be wrong with what was given shows before the folder is made.
     data = read_few_shot(config)
     embedder = load_start(config, config.model, fresh=True)
@@ -196,12 +193,7 @@ def _range(counts: Any) -> list[int]:
 
 
 def _save(run: Run, model: EmbeddingClassifier, result: dict[str, Any]) -> None:
-    card = model.card(
-        name=run.folder.name,
-        training={**result, "arguments": run.settings(run.folder)},
-        evaluation=[result["after"]] if result["after"] else [],
-    )
-    save_setfit(model, run.model, card=card)
+    save_setfit(model, run.model, card=model.card(**run.card_facts(result)))
     result["model"] = {"path": str(run.model), "sha256": hash_model(run.model)}
     run.write_result(result)
     tell(f"saved {run.model}, {result['seconds']:.1f} s")

@@ -11,7 +11,7 @@ import numpy as np
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.few_shot_run import run_few_shot
 from tenor.recipes.fit import tell
-from tenor.recipes.stages import keep_model, note
+from tenor.recipes.stages import finished_before, keep_model, note
 from tenor.training.run import Run, machine, versions
 
 __all__ = ["train_seeds"]
@@ -28,10 +28,9 @@ def train_seeds(config: FewShotConfig) -> dict[str, Any]:
         classifier, `seeds` with the figures of each, `kept_seed`.
     """
     start = time.perf_counter()
+    if (done := finished_before(config)) is not None:
+        return done
     run = Run(config.out, config, resume=config.resume)
-    if config.resume and run.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return run.finished
     made: dict[int, dict[str, Any]] = {}
     for seed in range(config.seed, config.seed + config.seeds):
         tell(f"seed {seed}: {len(made) + 1} of {config.seeds}")

@@ -20,12 +20,11 @@ from tenor.evaluation.result import EvaluationResult
 from tenor.formats.classifier import LinearClassifier
 from tenor.models.embedder import Embedder
 from tenor.models.embedding_classifier import EmbeddingClassifier
-from tenor.recipes.embedder_fit import EmbedderFit
+from tenor.recipes.embedder_fit import EmbedderFit, embedder_of
 from tenor.recipes.few_shot import FEWEST, MOST, PASSES, FewShotConfig
 from tenor.recipes.few_shot_data import FewShotData
 from tenor.recipes.fit import Evaluation, Source, tell
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
-from tenor.recipes.settings import device_of
 from tenor.recipes.soft_logistic import fit_linear_head, fit_soft_logistic, probabilities_from
 from tenor.tokens.balanced_plan import ClassBalancedPlan
 from tenor.training.batch import TrainingData
@@ -75,13 +74,7 @@ def load_start(config: FewShotConfig, name: str, *, fresh: bool) -> Embedder:
     import torch
 
     torch.manual_seed(config.seed)
-    return Embedder.load(
-        name,
-        device=device_of(config),
-        dtype=config.dtype,
-        max_seq_length=config.max_seq_length,
-        pooling=config.pooling if fresh else None,
-    )
+    return embedder_of(config, name, pooling=config.pooling if fresh else None)
 
 
 def choose_head(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
@@ -17,17 +17,19 @@ from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.bulk import keep_few_kernels
+from tenor.recipes.trainable import Trainable
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
+from tenor.training.probe import probe
 from tenor.training.processes import is_first_process, leave_processes
 from tenor.training.run import Run, RunLog, machine, versions
 from tenor.training.steps import GradCache, Plain, Step
 from tenor.training.trainer import Trainer
 
-__all__ = ["Evaluation", "Fit", "Source", "Trainable", "announce_table", "tell"]
+__all__ = ["Evaluation", "Fit", "Source", "announce_table", "tell", "tell_done"]
 
 log = logging.getLogger("tenor")
 
@@ -38,29 +40,16 @@ def tell(line: str) -> None:
         log.info(line)
 
 
+def tell_done(out: str | Path) -> None:
+    """Say that the run in a folder was done before."""
+    tell(f"{out} is done already; nothing to resume.")
+
+
 def announce_table(table: PairTable, loss: str, why: str) -> None:
     """Say what the training data is, and which loss it gets."""
     skipped = f", {len(table.skipped):,} bad rows skipped" if table.skipped else ""
     tell(f"{table.path}: {len(table):,} rows of kind {table.kind}{skipped}")
     tell(f"loss {loss}: {why}")
-
-
-class Trainable(Protocol):
-    """What `Fit` trains: a module that says what it is, and can be saved."""
-
-    name: str
-    sha256: str | None
-
-    @property
-    def encoder(self) -> Any:
-        """The encoder inside."""
-
-    @property
-    def max_seq_length(self) -> int:
-        """Tokens of a text that count."""
-
-    def save(self, folder: str | Path, *, card: str | None = None) -> None:
-        """Write the model, whole or not at all."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +98,15 @@ class Fit:
         config: the recipe's settings, a dataclass.
         out: the folder.
         resume: go on with an earlier run of the same settings.
+
+    Attributes:
+        start: when it was made, by `time.perf_counter`.
+        main: whether this process writes and speaks.
+        run: the folder's files.
     """
 
     def __init__(self, config: Any, out: str | Path, *, resume: bool = False) -> None:
+        self.start = time.perf_counter()
         if getattr(config, "chunk_tokens", 0):
             keep_few_kernels()  # hardly a chunk has another's shape
         self.main = is_first_process()
@@ -123,6 +118,13 @@ class Fit:
     def finished(self) -> dict[str, Any] | None:
         """The result, if the run was done before."""
         return self.run.finished if self.resume else None
+
+    def done(self) -> dict[str, Any] | None:
+        """The result, if the run was done before, which is said."""
+        result = self.finished
+        if result is not None:
+            tell_done(self.config.out)
+        return result
 
     def train(
         self,
@@ -137,7 +139,6 @@ class Fit:
         plan: TrainingPlan | None = None,
         card: Callable[[dict[str, Any]], str] | None = None,
         step: Step | None = None,
-        start: float | None = None,
     ) -> dict[str, Any]:
         """Evaluate any model, train it, evaluate it again and save it.
 
@@ -153,7 +154,6 @@ class Fit:
             card: from the result to the model card; the model writes its own by default.
             step: from the model and a batch to the loss; the objective of the model's output for
                 the whole batch by default.
-            start: when the run began, by `time.perf_counter`.
 
         Returns:
             What result.json holds.
@@ -162,7 +162,6 @@ class Fit:
             TrainingError: when the run was interrupted (a checkpoint was saved).
         """
         assert isinstance(model, nn.Module)
-        start = time.perf_counter() if start is None else start
         keep_freed_memory()
         self.run.check_data({source.path: source.sha256})
         if data.ids.truncated:
@@ -232,7 +231,7 @@ class Fit:
             "trained_parameters": trained,
             "prefix_cache": trainer.prefix_cache,
             "train_seconds": train_seconds,
-            "seconds": time.perf_counter() - start,
+            "seconds": time.perf_counter() - self.start,
         }
         if self.main:
             self._save(model, result, card)
@@ -241,7 +240,7 @@ class Fit:
 
     def _announce(self, trainer: Trainer, source: Source, at: str | None) -> None:
         """Say what the run is about to need, from a short trial on this machine."""
-        seconds, needed = trainer.probe()
+        seconds, needed = probe(trainer)
         steps = len(trainer.plan) * trainer.arguments.epochs
         done = 0 if at is None else int(at.rsplit("-", 1)[-1])
         resumed = f"; going on from step {done}" if done else ""

@@ -32,7 +32,6 @@ def train_logistic(
     config: ClassifierConfig,
     table: PairTable,
     evaluation: Evaluation | None,
-    start: float,
 ) -> tuple[dict[str, Any], EmbeddingClassifier]:
     """Fit a linear classifier on embeddings, evaluate and save it.
 
@@ -43,7 +42,6 @@ def train_logistic(
         config: the settings.
         table: labelled texts to train on.
         evaluation: how to measure; `None` measures nothing.
-        start: when the run began, by `time.perf_counter`.
 
     Returns:
         What result.json holds, and the model.
@@ -109,7 +107,7 @@ def train_logistic(
         "versions": {**versions(), "scikit-learn": sklearn.__version__},
         "machine": machine(),
         "dtype": str(embedder.encoder.dtype).removeprefix("torch."),
-        "seconds": time.perf_counter() - start,
+        "seconds": time.perf_counter() - fit.start,
     }
     if fit.main:
         _save(fit, model, result)
@@ -118,12 +116,7 @@ def train_logistic(
 
 def _save(fit: Fit, model: EmbeddingClassifier, result: dict[str, Any]) -> None:
     run = fit.run
-    card = model.card(
-        name=run.folder.name,
-        training={**result, "arguments": run.settings(run.folder)},
-        evaluation=[result["after"]] if result["after"] else [],
-    )
-    model.save(run.model, card=card)
+    model.save(run.model, card=model.card(**run.card_facts(result)))
     result["model"] = {"path": str(run.model), "sha256": hash_model(run.model)}
     run.write_result(result)
     metric = result["metric"]

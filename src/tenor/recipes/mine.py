@@ -1,31 +1,18 @@
-"""Hard-negative mining: for every pair, texts that look like the positive and are not.
-
-The positive-aware mining of NV-Retriever (Moreira et al. 2024, https://arxiv.org/abs/2407.15831),
-with candidates from a bi-encoder, BM25 or both, and a cross-encoder against false negatives as in
-RocketQA (Qu et al. 2021, https://arxiv.org/abs/2010.08191).
-"""
+"""Hard-negative mining from file to file; how it is done says `tenor.recipes.hard_negatives`."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenor.data.negative_rules import NegativeRules
-from tenor.errors import ConfigError, DataError, ModelError
+from tenor.errors import ConfigError, DataError
+from tenor.recipes.hard_negatives import check_parts, check_search
 from tenor.recipes.settings import check_run_settings, device_of
 
-if TYPE_CHECKING:
-    from tenor.data.schema import PairTable
-    from tenor.models.embedder import Embedder
-    from tenor.recipes.mining_block import ScoresPairs
-
-__all__ = ["HardNegatives", "MineConfig", "MineSettings", "hard_negatives", "mine_negatives"]
-
-log = logging.getLogger("tenor")
+__all__ = ["MineConfig", "MineSettings", "mine_negatives"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +69,7 @@ class MineSettings(NegativeRules):
         if self.format not in ("list", "triplet"):
             raise ConfigError("format", self.format, "list or triplet")
         check_run_settings(self)
-        _check_search(self, self.depth, self.using, self.cross_margin)
+        check_search(self, self.depth, self.using, self.cross_margin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,87 +81,6 @@ class MineConfig(MineSettings):
     """
 
     model: str = "all-MiniLM-L6-v2"
-
-
-@dataclass(frozen=True, eq=False)
-class HardNegatives:
-    """What `hard_negatives` found.
-
-    Args:
-        negatives: for each pair its negatives, hardest first; fewer where there were too few.
-        scores: the similarity of each to the anchor.
-        positive_scores: the similarity of each pair.
-        report: counts; see `mine_negatives`.
-    """
-
-    negatives: list[list[str]]
-    scores: list[list[float]]
-    positive_scores: list[float]
-    report: dict[str, Any]
-
-
-def hard_negatives(
-    model: Embedder,
-    anchors: Sequence[str],
-    positives: Sequence[str],
-    corpus: Iterable[str] | None = None,
-    *,
-    rules: NegativeRules | None = None,
-    depth: int = 100,
-    using: str = "dense",
-    cross_encoder: ScoresPairs | None = None,
-    cross_margin: float = 0.1,
-    tokens_per_batch: int | None = None,
-) -> HardNegatives:
-    """Find hard negatives for pairs of texts.
-
-    Args:
-        model: the bi-encoder.
-        anchors: one text a pair.
-        positives: the other text of each.
-        corpus: texts that negatives are taken from, taken block by block and kept on disk; by
-            default the distinct positives.
-        rules: which candidates may be negatives, and how many; `NegativeRules()` by default.
-        depth: candidates looked at for each anchor.
-        using: dense, bm25 or both.
-        cross_encoder: drops candidates that it scores as high as the positive, less `cross_margin`.
-        cross_margin: see there.
-        tokens_per_batch: tokens encoded at a time.
-
-    Returns:
-        The negatives of every pair, in the order of the pairs.
-
-    Raises:
-        ConfigError: a setting is out of range.
-        DataError: there is nothing to mine from, or a text of a pair is empty.
-        MissingExtraError: without the extra bm25, where it is needed.
-        ModelError: the cross-encoder gives labels instead of a score.
-    """
-    from tenor.models.bulk import cut_in_blocks
-    from tenor.recipes.mine_output import mining_report
-    from tenor.recipes.miner import Miner
-    from tenor.recipes.text_vectors import BLOCK, scratch_folder
-
-    rules = rules or NegativeRules()
-    _check_search(rules, depth, using, cross_margin)
-    _check_parts(using, cross_encoder)
-    with scratch_folder() as folder:
-        blocks = None if corpus is None else cut_in_blocks(corpus, BLOCK)
-        miner = Miner(model, anchors, positives, blocks, folder, tokens_per_batch=tokens_per_batch)
-        chosen = miner.choose(
-            rules,
-            using=using,
-            depth=depth,
-            cross_encoder=cross_encoder,
-            cross_margin=cross_margin,
-        )
-        rows, scores = chosen.rows[miner.anchor_R], chosen.scores[miner.anchor_R]
-        return HardNegatives(
-            negatives=[miner.texts.texts(line[line >= 0].tolist()) for line in rows],
-            scores=[s[line >= 0].tolist() for line, s in zip(rows, scores, strict=True)],
-            positive_scores=miner.similarity_R.tolist(),
-            report=mining_report(miner, chosen, rows[:, 0] >= 0),
-        )
 
 
 def mine_negatives(config: MineConfig) -> dict[str, Any]:
@@ -197,17 +103,23 @@ def mine_negatives(config: MineConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; `out` is as it was.
     """
+    from tenor.data.prepare import positive_pairs
     from tenor.data.read import count_rows, iterate_texts
     from tenor.data.schema import read_pairs
     from tenor.models.embedder import Embedder
-    from tenor.recipes.mine_output import mining_report, tell_report, write_negatives
+    from tenor.recipes.mine_output import (
+        mining_report,
+        tell_pairs,
+        tell_report,
+        write_negatives,
+    )
     from tenor.recipes.miner import Miner
     from tenor.recipes.text_vectors import BLOCK, scratch_folder
 
     start = time.perf_counter()
     table = read_pairs(config.train, columns=config.columns, on_bad_row=config.on_bad_row)  # type: ignore[arg-type]
-    pairs = _positive_pairs(table, config)
-    log.info("%s: %s pairs%s", table.path, f"{len(pairs):,}", _left_out(table, pairs))
+    pairs = positive_pairs(table, threshold=config.positive_from)
+    tell_pairs(table, pairs)
     device = device_of(config)
     model = Embedder.load(
         config.model, device=device, dtype=config.dtype, max_seq_length=config.max_seq_length
@@ -217,7 +129,7 @@ def mine_negatives(config: MineConfig) -> dict[str, Any]:
         from tenor.models.cross_encoder import CrossEncoder
 
         cross_encoder = CrossEncoder.load(config.cross_encoder, device=device, dtype=config.dtype)
-    _check_parts(config.using, cross_encoder)
+    check_parts(config.using, cross_encoder)
     with scratch_folder(beside=config.out) as folder:
         blocks = total = None
         if config.corpus is not None:
@@ -259,59 +171,3 @@ def mine_negatives(config: MineConfig) -> dict[str, Any]:
     }
     tell_report(report, config)
     return report
-
-
-def _check_search(rules: NegativeRules, depth: int, using: str, cross_margin: float) -> None:
-    if using not in ("dense", "bm25", "both"):
-        raise ConfigError("using", using, "dense, bm25 or both")
-    if depth < rules.skip + rules.negatives:
-        least = rules.skip + rules.negatives
-        raise ConfigError("depth", depth, f"at least skip + negatives, {least}")
-    if not cross_margin >= 0:
-        raise ConfigError("cross_margin", cross_margin, "0 or more")
-
-
-def _check_parts(using: str, cross_encoder: ScoresPairs | None) -> None:
-    """Find out what would be missing later before hours of encoding."""
-    if using != "dense":
-        from tenor.search.bm25 import bm25_library
-
-        bm25_library()
-    if cross_encoder is not None and len(cross_encoder.labels) != 1:
-        raise ModelError(
-            f"the cross-encoder gives {len(cross_encoder.labels)} labels; name one that gives a "
-            "single score."
-        )
-
-
-def _positive_pairs(table: PairTable, config: MineConfig) -> PairTable:
-    """The pairs of a table that belong together."""
-    import numpy as np
-
-    from tenor.data.prepare import prepare, take
-    from tenor.data.roles import NLI_LABELS
-
-    if table.kind == "labelled_texts":
-        raise DataError(
-            "holds labelled texts; mining needs pairs: anchor and positive.", path=table.path
-        )
-    if table.kind != "nli":
-        return prepare(table, "mnr", threshold=config.positive_from)
-    assert table.target is not None
-    entailed = take(table, np.flatnonzero(table.target == NLI_LABELS.index("entailment")))
-    if not len(entailed):
-        raise DataError("no pair is labelled entailment.", path=table.path)
-    left, right = entailed.columns.values()
-    columns = {"anchor": left, "positive": right}
-    return replace(entailed, kind="pairs", columns=columns, target=None, label_names=None)
-
-
-def _left_out(table: PairTable, pairs: PairTable) -> str:
-    parts = []
-    if len(pairs) < len(table):
-        parts.append(f"{len(table) - len(pairs):,} others left out")
-    if table.skipped:
-        parts.append(f"{len(table.skipped):,} bad rows skipped")
-    if "negative" in table.columns:
-        parts.append("the negatives it has are replaced")
-    return "; " + ", ".join(parts) if parts else ""

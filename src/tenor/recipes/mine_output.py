@@ -14,13 +14,26 @@ from tenor.formats.table_writer import written_table
 from tenor.recipes.mine import MineConfig
 from tenor.recipes.miner import Chosen, Miner
 
-__all__ = ["mining_report", "tell_report", "write_negatives"]
+__all__ = ["mining_report", "tell_pairs", "tell_report", "write_negatives"]
 
 log = logging.getLogger("tenor")
 
 WRITTEN = 8_192  # rows that are written at a time
 
 Mask = npt.NDArray[np.bool_]
+
+
+def tell_pairs(table: PairTable, pairs: PairTable) -> None:
+    """Say in the log which pairs of a table are mined for, and what is left out."""
+    parts = []
+    if len(pairs) < len(table):
+        parts.append(f"{len(table) - len(pairs):,} others left out")
+    if table.skipped:
+        parts.append(f"{len(table.skipped):,} bad rows skipped")
+    if "negative" in table.columns:
+        parts.append("the negatives it has are replaced")
+    left_out = "; " + ", ".join(parts) if parts else ""
+    log.info("%s: %s pairs%s", table.path, f"{len(pairs):,}", left_out)
 
 
 def mining_report(miner: Miner, chosen: Chosen, written_R: Mask) -> dict[str, Any]:

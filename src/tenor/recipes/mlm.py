@@ -6,7 +6,6 @@ al. 2020, https://arxiv.org/abs/2004.10964.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,11 +108,9 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
     from tenor.training.denoising import vocabulary_facts
     from tenor.training.masking import Masking, cut_in_blocks
 
-    start = time.perf_counter()
     fit = Fit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
+    if (done := fit.done()) is not None:
+        return done
     corpus, texts, held = read_texts(config)
     torch.manual_seed(config.seed)  # of a head, or a model, that is new
     model = new_masked_lm(config, texts) if config.from_scratch else _load(config)
@@ -144,7 +141,6 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
         arguments=config,
         card=lambda result: _card(fit, model, config, result),
         step=masking,
-        start=start,
     )
     tell_perplexity(result)
     return result
@@ -165,5 +161,5 @@ def _card(fit: Any, model: MaskedLM, config: MlmConfig, result: dict[str, Any]) 
     from tenor.formats.masked_lm import masked_lm_card
 
     base = "" if config.from_scratch else model.name
-    settings = fit.run.settings(fit.run.folder)
-    return masked_lm_card(fit.run.folder.name, base, {**result, "arguments": settings})
+    facts = fit.run.card_facts(result)
+    return masked_lm_card(facts["name"], base, facts["training"])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +80,6 @@ def train_on_documents(config: ContrastiveConfig, fit: EmbedderFit) -> dict[str,
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    start = time.perf_counter()
     simcse = config.how == "simcse"
     validation: PairTable | str | None = config.validation
     if config.validation is not None and not Path(config.validation).is_dir():
@@ -122,7 +120,6 @@ def train_on_documents(config: ContrastiveConfig, fit: EmbedderFit) -> dict[str,
         evaluation=evaluation,
         arguments=config,
         card=lambda result: fit.card_of(model, result),
-        start=start,
     )
     result["pairs"] = {"how": config.how, "made": len(made), **made.notes}
     if fit.main:

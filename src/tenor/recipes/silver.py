@@ -1,16 +1,15 @@
 """Silver labels: what a cross-encoder says of candidate pairs, each distinct pair labelled once.
 
-candidates.parquet  the pairs, with what proposed them
+candidates.parquet  the pairs: see `tenor.recipes.silver_candidates`
 labels/part-*       scores of one chunk of pairs each: what a resumed run goes on from
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,25 +19,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenor.data.candidates import CandidatePairs
-from tenor.data.pool import Pool
 from tenor.errors import TrainingError
+from tenor.formats.table_writer import write_parquet
 from tenor.models.bulk import progress_bar
-from tenor.models.embedder import Embedder
+from tenor.recipes.silver_candidates import (
+    Pairs,
+    chunk_rows,
+    pair_lengths,
+    pending_pairs,
+    read_candidates,
+)
 
-__all__ = [
-    "Chunk", "Labeller", "Labels", "SilverLabels", "cosines", "scaled", "write_cosines",
-    "write_silver",
-]  # fmt: skip
+__all__ = ["Chunk", "Labeller", "Labels", "SilverLabels", "label_chunks"]
 
 log = logging.getLogger("tenor")
-
-CANDIDATES = "candidates.parquet"
-PARTS = ("cross_encoder_score", "teacher_score")  # columns of silver.parquet
-CHUNK = 2_048  # pairs that are labelled and written together: seconds of work
-PROBE = 512  # pairs of all lengths that are labelled first and timed
-
-Pairs = list[tuple[str, str]]
 
 
 class Labeller(Protocol):
@@ -145,7 +139,7 @@ class SilverLabels:
             )
         table = pa.table({"row": rows, "score": np.asarray(chunk.scores, dtype=np.float32)})
         stored = {"labeller": self.labeller, "truncated": str(chunk.truncated)}
-        _write(
+        write_parquet(
             self.parts / f"part-{chunk.number:06d}.parquet", table.replace_schema_metadata(stored)
         )
 
@@ -203,145 +197,6 @@ def label_chunks(labeller: Labeller, chunks: Iterable[tuple[int, Pairs]]) -> Ite
     for number, pairs in chunks:
         scores, truncated = labeller.score_counted(pairs, progress=False)
         yield Chunk(number, np.asarray(scores, dtype=np.float32), truncated)
-
-
-def write_candidates(folder: str | Path, pool: Pool, candidates: CandidatePairs) -> None:
-    """Write candidates.parquet, whole."""
-    left = [pool.texts[row] for row in candidates.left.tolist()]
-    right = [pool.texts[row] for row in candidates.right.tolist()]
-    table = pa.table(
-        {
-            "sentence1": left,
-            "sentence2": right,
-            "source": candidates.source.tolist(),
-            "rank": pa.array(candidates.rank, pa.int32()),
-            "retrieval_score": pa.array(candidates.score, from_pandas=True),
-        }
-    )
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    _write(Path(folder) / CANDIDATES, table)
-
-
-def read_candidates(folder: str | Path) -> pa.Table:
-    """What `write_candidates` wrote."""
-    return pq.read_table(Path(folder) / CANDIDATES)
-
-
-def pair_lengths(pairs: pa.Table) -> npt.NDArray[np.int64]:
-    """(C,) characters of both texts of each pair."""
-    import pyarrow.compute as pc
-
-    sides = (pc.utf8_length(pairs[name]).to_numpy() for name in ("sentence1", "sentence2"))
-    return np.asarray(sum(sides), dtype=np.int64)
-
-
-def chunk_rows(pairs: pa.Table) -> list[npt.NDArray[np.int64]]:
-    """Rows of each chunk: some of every length, then all others, longest first."""
-    order = np.argsort(-pair_lengths(pairs), kind="stable")
-    step = max(1, len(order) // PROBE)
-    probe = order[step // 2 :: step][:PROBE]
-    rest = order[~np.isin(order, probe)]
-    return [probe, *(rest[start : start + CHUNK] for start in range(0, len(rest), CHUNK))]
-
-
-def pending_pairs(folder: str | Path, numbers: Iterable[int]) -> Iterator[tuple[int, Pairs]]:
-    """The pairs of some chunks, one chunk after the other."""
-    table = read_candidates(folder)
-    chunks = chunk_rows(table)
-    for number in numbers:
-        part = table.select(["sentence1", "sentence2"]).take(chunks[number])
-        left, right = (column.to_pylist() for column in part.columns)
-        yield number, list(zip(left, right, strict=True))
-
-
-def scaled(scores: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], bool]:
-    """Scores on 0 to 1: as they are, or through the logistic function where they are logits.
-
-    Returns:
-        (C,) scores, and whether they were logits.
-
-    >>> scaled(np.array([0.25, 1.0], dtype=np.float32))[0].tolist()
-    [0.25, 1.0]
-    """
-    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
-        return scores, False
-    return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32), True
-
-
-def write_silver(
-    path: Path, folder: Path, scores: npt.NDArray[np.float32], kept: npt.NDArray[np.bool_],
-    labeller: str, parts: Mapping[str, npt.NDArray[np.float32]],
-) -> None:  # fmt: skip
-    """Write silver.parquet: every labelled pair, where it came from and who labelled it.
-
-    Args:
-        path: the file.
-        folder: where candidates.parquet is.
-        scores: (C,) on 0 to 1.
-        kept: (C,) which pairs are trained on; the others were left out by re-sampling.
-        labeller: hash of what labelled.
-        parts: (C,) scores of each model that labelled, by column; a column that is missing is null.
-    """
-    pairs = read_candidates(folder)
-    unknown = pa.nulls(len(scores), pa.float32())
-    table = pa.table(
-        {
-            "sentence1": pairs["sentence1"],
-            "sentence2": pairs["sentence2"],
-            "score": pa.array(scores, pa.float32()),
-            **{name: parts.get(name, unknown) for name in PARTS},
-            "source": pairs["source"],
-            "rank": pairs["rank"],
-            "retrieval_score": pairs["retrieval_score"],
-            "kept": pa.array(kept),
-            "labeller": pa.array([labeller]).take(pa.array(np.zeros(len(scores), dtype=np.int64))),
-        }
-    )
-    _write(path, table)
-
-
-def write_cosines(path: Path, folder: Path, model: Embedder, count: int, seed: int) -> None:
-    """Write candidate pairs with a bi-encoder's own similarity as their score.
-
-    Args:
-        path: Parquet file: sentence1, sentence2, score.
-        folder: where candidates.parquet is.
-        model: the bi-encoder; a cosine below 0 counts as 0.
-        count: at most so many pairs, drawn at random.
-        seed: of the choice.
-    """
-    pairs = read_candidates(folder).select(["sentence1", "sentence2"])
-    if count < pairs.num_rows:
-        generator = np.random.default_rng([seed, 4])
-        pairs = pairs.take(np.sort(generator.choice(pairs.num_rows, count, replace=False)))
-    scores = cosines(model, *(column.to_pylist() for column in pairs.columns))
-    _write(path, pairs.append_column("score", pa.array(scores, pa.float32())))
-
-
-def cosines(model: Embedder, left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float32]:
-    """(C,) the cosine of each pair, 0 for one below 0; each distinct text is encoded once."""
-    place: dict[str, int] = {}
-    sides = [
-        np.array([place.setdefault(text, len(place)) for text in texts], dtype=np.int64)
-        for texts in (left, right)
-    ]
-    vectors = model.encode(list(place), normalize=True)
-    scores = np.empty(len(sides[0]), dtype=np.float32)
-    for start in range(0, len(scores), CHUNK):
-        part = slice(start, start + CHUNK)
-        a, b = (vectors[rows[part]] for rows in sides)
-        scores[part] = np.clip(np.einsum("nd,nd->n", a, b), 0, 1)
-    return scores
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
 
 
 def _duration(seconds: float) -> str:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenor.data.schema import PairTable
 from tenor.errors import TrainingError
 from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import hash_model
-from tenor.training.run import Run
+from tenor.formats.table_writer import write_parquet
+from tenor.recipes.fit import tell_done
+from tenor.training.run import RESULT, Run
 
-__all__ = ["keep_model", "note", "require_one_process", "write_rows"]
+__all__ = ["finished_before", "keep_model", "note", "require_one_process", "write_rows"]
 
 
 def require_one_process(command: str, instead: str = "") -> None:
@@ -32,6 +33,22 @@ def require_one_process(command: str, instead: str = "") -> None:
             f"{command} runs its stages one after another in one process: start it without "
             f"torchrun{instead}."
         )
+
+
+def finished_before(config: Any) -> dict[str, Any] | None:
+    """The result of a run that was done before, where this one shall go on with it; it is said.
+
+    Args:
+        config: the recipe's settings, with out and resume.
+
+    Raises:
+        ConfigError: when a setting differs from those of that run.
+    """
+    if not config.resume or not (Path(config.out) / RESULT).exists():
+        return None
+    finished = Run(config.out, config, resume=True).finished
+    tell_done(config.out)
+    return finished
 
 
 def note(run: Run, stage: str, figures: dict[str, Any]) -> None:
@@ -50,10 +67,7 @@ def write_rows(table: PairTable, path: Path) -> None:
         # By name: of numbers nobody can tell what they mean once rows are left out.
         labels = table.target if names is None else [names[label] for label in table.target]
         columns["label"] = labels
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
-    pq.write_table(pa.table(columns), scratch, compression="zstd")
-    scratch.replace(path)
+    write_parquet(path, pa.table(columns))
 
 
 def keep_model(run: Run, source: Path, *, stage: str, card: str | None = None) -> dict[str, str]:

@@ -183,12 +183,10 @@ def save_static(
     if result["overlap"]:
         tell(result["overlap"])
     card = model_card(
-        name=run.folder.name,
+        **run.card_facts(result),
         base_model=base[0],
         layout=model.layout(run.model),
         dimensions=model.dimensions,
-        training={**result, "arguments": run.settings(run.folder)},
-        evaluation=[result["after"]] if result["after"] else [],
     )
     model.save(run.model, card=card)
     result["model"] = {"path": str(run.model), "sha256": hash_model(run.model)}

@@ -8,7 +8,6 @@ that a block runs once a text while it is frozen, in all runs together.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
@@ -125,36 +124,27 @@ def sweep_freeze(config: FreezeSweepConfig) -> dict[str, Any]:
     import shutil
     import time
 
-    from tenor.data.labelled_texts import read_labelled_texts
+    from tenor.data.labelled_texts import read_labelled_like, read_labelled_texts
     from tenor.data.overlap import overlap
     from tenor.evaluation.classification import classification_metric
     from tenor.recipes.fit import tell
-    from tenor.recipes.stages import note, require_one_process
+    from tenor.recipes.stages import finished_before, note, require_one_process
     from tenor.recipes.sweep_depth import blocks_of, run_depth
     from tenor.recipes.sweep_outcome import draw, outcome, tell_outcome
     from tenor.training.run import Run
 
     start = time.perf_counter()
     require_one_process("sweep freeze")
-    if config.resume and (Path(config.out) / "result.json").exists():
-        finished = Run(config.out, config, resume=True).finished
-        assert finished is not None
-        tell(f"{config.out} is done already; nothing to resume.")
-        return finished
+    if (done := finished_before(config)) is not None:
+        return done
     table = read_labelled_texts(
         config.train,
         columns=config.columns,
         on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
     )
     several = table.kind == "multi_labelled_texts"
-    test = read_labelled_texts(
-        config.test,
-        columns=config.columns,
-        known=table.label_names,
-        owner="the training data",
-        multi_label=several,
-        on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
-    )
+    bad = config.on_bad_row
+    test = read_labelled_like(table, config.test, columns=config.columns, on_bad_row=bad)  # type: ignore[arg-type]
     blocks = blocks_of(config, table.label_names or ())
     depths = config.chosen_depths(blocks)
     run = Run(config.out, config, resume=config.resume)

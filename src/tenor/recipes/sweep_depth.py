@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,8 +75,7 @@ def run_depth(config: FreezeSweepConfig, depth: int, table: PairTable, test: Pai
     model: TextClassifier
     if trained is None:
         memory = _Memory()
-        start = time.perf_counter()
-        trained, model = train_on_table(fit, settings, table, start)
+        trained, model = train_on_table(fit, settings, table)
         assert isinstance(model, EncoderClassifier)
         rate = learning_rate(settings, model)
         facts = {"peak_bytes": memory.peak(model.device), "learning_rate": rate}

@@ -102,27 +102,17 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    import time
-
     from torch import nn
 
-    from tenor.data.tagging import hold_out_texts, read_tagged
+    from tenor.data.tagging import hold_out_texts
     from tenor.models.tagger import Tagger
-    from tenor.recipes.fit import Fit, Source, tell
+    from tenor.recipes.fit import Fit, Source
     from tenor.training.tagging import Tagging, TaggingData, balanced_weights
 
-    start = time.perf_counter()
     fit = Fit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
-    table = read_tagged(
-        config.train,
-        columns=config.columns,
-        label_names=config.label_names,
-        on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
-    )
-    tell(table.describe())
+    if (done := fit.done()) is not None:
+        return done
+    table = _read(config, config.train)
     if not table.counts:
         raise DataError("there is not a single span; all tags are O.", path=config.train)
     held = None
@@ -153,18 +143,6 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     loss = "cross-entropy of tags" + (", balanced" if weights is not None else "")
     skipped = len(table.skipped) + len(data.skipped)
     rows = len(table) - len(data.skipped)
-
-    def card(result: dict[str, Any]) -> str:
-        return model.card(
-            name=fit.run.folder.name,
-            training={
-                **result,
-                "lost": data.lost,
-                "arguments": fit.run.settings(fit.run.folder),
-            },
-            evaluation=[result["after"]] if result["after"] else [],
-        )
-
     result = fit.train(
         model,
         nn.Identity(),
@@ -173,9 +151,8 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
         source=Source(rows, skipped, table.path, table.sha256, "windows"),
         evaluation=evaluation,
         arguments=config,
-        card=card,
+        card=lambda result: model.card(**fit.run.card_facts({**result, "lost": data.lost})),
         step=Tagging(weights=weights),  # type: ignore[arg-type]
-        start=start,
     )
     result |= {
         "labels": list(model.labels),
@@ -188,12 +165,26 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     return result
 
 
+def _read(config: TaggerConfig, source: str) -> TaggedTexts:
+    """Tagged texts of a file, and a line about them."""
+    from tenor.data.tagging import read_tagged
+    from tenor.recipes.fit import tell
+
+    table = read_tagged(
+        source,
+        columns=config.columns,
+        label_names=config.label_names,
+        on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
+    )
+    tell(table.describe())
+    return table
+
+
 def _evaluation(
     config: TaggerConfig, training: TaggedTexts, held: TaggedTexts | None
 ) -> Evaluation | None:
     """How to evaluate, and how far the texts were seen in training."""
     from tenor.data.overlap import overlap
-    from tenor.data.tagging import read_tagged
     from tenor.evaluation.tagging import SpanEvaluation
     from tenor.recipes.fit import Evaluation, tell
 
@@ -202,13 +193,7 @@ def _evaluation(
         if config.validation is None:
             tell("no validation data: nothing will be measured (give --validation or --hold-out)")
             return None
-        table = read_tagged(
-            config.validation,
-            columns=config.columns,
-            label_names=config.label_names,
-            on_bad_row=config.on_bad_row,  # type: ignore[arg-type]
-        )
-        tell(table.describe())
+        table = _read(config, config.validation)
     unknown = {name: n for name, n in table.counts.items() if name not in training.counts}
     if unknown:
         listed = ", ".join(f"{name} ({count:,} spans)" for name, count in unknown.items())

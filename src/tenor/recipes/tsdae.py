@@ -7,13 +7,12 @@ one vector of the rest, and a decoder must rebuild the whole text from this vect
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import DataError
-from tenor.recipes.settings import check_no_gradient_caching, check_run_settings, device_of
+from tenor.recipes.settings import check_no_gradient_caching, check_run_settings
 from tenor.training.arguments import TrainingArguments
 
 if TYPE_CHECKING:
@@ -111,18 +110,15 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     from tenor.formats.locate import locate
     from tenor.formats.sentence_transformers import is_trained_embedder
     from tenor.models.decoder import Decoder
-    from tenor.models.embedder import Embedder
-    from tenor.recipes.embedder_fit import EmbedderFit
+    from tenor.recipes.embedder_fit import EmbedderFit, embedder_of
     from tenor.recipes.fit import Source, tell
     from tenor.recipes.raw_text import read_texts, tell_perplexity
     from tenor.training.batch import TrainingData
     from tenor.training.denoising import Denoising, DenoisingAutoEncoder, vocabulary_facts
 
-    start = time.perf_counter()
     fit = EmbedderFit(config, config.out, resume=config.resume)
-    if fit.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return fit.finished
+    if (done := fit.done()) is not None:
+        return done
     corpus, texts, held = read_texts(config)
     folder = locate(config.model)
     trained = is_trained_embedder(folder)
@@ -134,13 +130,8 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
             "and after with --evaluate.",
             config.model,
         )
-    embedder = Embedder.load(
-        config.model,
-        device=device_of(config),
-        dtype=config.dtype,
-        max_seq_length=config.max_seq_length,
-        pooling=config.pooling or (None if trained else "cls"),
-    )
+    pooling = config.pooling or (None if trained else "cls")
+    embedder = embedder_of(config, config.model, pooling=pooling)
     torch.manual_seed(config.seed)  # of layers that are new
     decoder = Decoder.of(
         embedder.encoder, embedder.dimensions, tie=config.tie, head=_stored_head(folder)
@@ -172,7 +163,6 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
         arguments=config,
         card=lambda result: fit.card_of(embedder, {**result, "tied": decoder.tied}),
         step=step,
-        start=start,
     )
     tell_perplexity(result)
     return result

@@ -122,15 +122,15 @@ def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
 
     from tenor.models.static import StaticEmbedder
     from tenor.recipes.fit import tell
+    from tenor.recipes.stages import finished_before
     from tenor.recipes.static_run import HeldOut, RawText, save_static, texts_per_second
     from tenor.recipes.word2vec_training import train_vectors, write_numbered
     from tenor.training.run import Run
 
     start = time.perf_counter()
+    if (done := finished_before(config)) is not None:
+        return done
     run = Run(config.out, config, resume=config.resume)
-    if config.resume and run.finished is not None:
-        tell(f"{config.out} is done already; nothing to resume.")
-        return run.finished
     held_out = HeldOut(config.evaluate)
     corpus = RawText(config.train, config.column)
     tokenizer, phrases = _tokenizer(config, corpus, held_out)

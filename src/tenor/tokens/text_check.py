@@ -17,7 +17,7 @@ __all__ = ["check_pairs", "check_text", "check_texts"]
 SURROGATES = range(0xD800, 0xE000)
 
 
-def check_texts(texts: Iterable[Any], *, before: int = 0, column: str | None = None) -> None:
+def check_texts(texts: Iterable[Any], before: int = 0, *, column: str | None = None) -> None:
     """Check that values are texts.
 
     Args:
@@ -60,7 +60,7 @@ def check_text(text: Any, row: int, *, column: str | None = None) -> None:
     )
 
 
-def check_pairs(pairs: Iterable[Any], *, before: int = 0) -> None:
+def check_pairs(pairs: Iterable[Any], before: int = 0) -> None:
     """Check that values are pairs of texts.
 
     Args:

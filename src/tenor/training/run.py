@@ -147,6 +147,21 @@ class Run:
         path = self.folder / RESULT
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
+    def card_facts(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What every model card is told of a run: its name, its settings and what came out.
+
+        Args:
+            result: what result.json holds.
+
+        Returns:
+            name, training and evaluation, as the models' `card` takes them.
+        """
+        return {
+            "name": self.folder.name,
+            "training": {**result, "arguments": self.settings(self.folder)},
+            "evaluation": [result["after"]] if result["after"] else [],
+        }
+
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json, whole."""
         write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

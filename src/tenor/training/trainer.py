@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +25,6 @@ from tenor.training.borrowed import BorrowedModel
 from tenor.training.frozen_model import FrozenModel
 from tenor.training.frozen_states import FOLDER, with_states
 from tenor.training.loop_settings import loop_settings
-from tenor.training.memory import optimizer_bytes, peak_bytes
 from tenor.training.optimizer import clip_in_step, make_optimizer, unwrapped
 from tenor.training.planned_batches import RowNumbers, planned_loader
 from tenor.training.steps import Step
@@ -296,26 +293,3 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
         """Where `train(resume_from_checkpoint=…)` can go on, if anywhere."""
         found = checkpoint.latest(self.checkpoints)
         return None if found is None else str(found)
-
-    def probe(self, batches: int = 3) -> tuple[float, int]:
-        """Try a few batches, forward and backward, without changing a weight.
-
-        Returns:
-            Seconds a step takes, and the bytes this process will need at its height.
-        """
-        self.frozen.at(self.arguments.epochs - 1e-6)  # when most is trained
-        self.model.train()
-        times = []
-        for index in range(min(batches + 1, len(self.plan))):
-            start = time.perf_counter()
-            loss = self.step(self.model, self.data.batch(self.plan.batch(0, index)))
-            self.accelerator.backward(loss)
-            times.append(time.perf_counter() - start)
-        self.model.zero_grad()
-        if self.objective is not None:
-            self.objective.zero_grad()
-        gc.collect()
-        measured = times[1:] or times  # the first builds kernels
-        needed = peak_bytes() + optimizer_bytes(self.model)
-        self.frozen.at(0.0)
-        return sorted(measured)[len(measured) // 2], needed
