@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder as Peer
 
 from tenor.errors import ConfigError, DataError
 from tenor.formats.locate import hash_model
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.recipes.cross_encoder import CrossEncoderConfig, train_cross_encoder
-from tiny import random_texts, tiny_model, write_csv
-from tiny_pairs import random_pairs
+from tiny import WIDTH, random_texts, tiny_model, write_csv
+from tiny_pairs import random_pairs, tiny_cross_encoder
 
 ROWS = 16
 # kind, loss that suits it, the deciding figure
@@ -104,6 +106,58 @@ def test_the_same_run_gives_the_same_weights(config, tmp_path):
     again = train_cross_encoder(replace(config, out=str(tmp_path / "again")))
     other = train_cross_encoder(replace(config, out=str(tmp_path / "other"), seed=1))
     assert first["model"]["sha256"] == again["model"]["sha256"] != other["model"]["sha256"]
+
+
+def one_type(folder):
+    """A cross-encoder whose tokenizer gives token types that its encoder does not know."""
+    tiny_cross_encoder("roberta", type_vocab_size=1, dropout=0.1).save(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("start", ["bert", "roberta"])
+def test_frozen_blocks_run_once_and_stay_as_they_are(start, config, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="tenor")
+    if start == "roberta":
+        config = replace(config, model=one_type(tmp_path / "roberta"))
+    config = replace(config, epochs=3, freeze="1", log_every=1)
+    cached = train_cross_encoder(config)
+    assert cached["prefix_cache"]["depth"] == 1
+    assert f"output of 1 frozen blocks for {ROWS} texts" in caplog.text
+    plain = train_cross_encoder(replace(config, out=str(tmp_path / "plain"), prefix_cache="off"))
+    assert plain["prefix_cache"] is None
+    runs = (tmp_path / "run", tmp_path / "plain")
+    found, expected = (load_file(run / "model" / "model.safetensors") for run in runs)
+    for name, value in expected.items():
+        if not name.endswith("key.bias"):  # its gradient is rounding, which Adam scales up
+            torch.testing.assert_close(found[name], value, atol=1e-5, rtol=0, msg=name)
+    before = CrossEncoder.load(config.model, device="cpu", dtype="fp32").state_dict()
+    after = CrossEncoder.load(runs[0] / "model", device="cpu", dtype="fp32").state_dict()
+    same = {name for name, value in before.items() if torch.equal(after[name], value)}
+    assert all("embeddings" in n or "layer.0." in n or n.endswith("key.bias") for n in same)
+    assert any("layer.0." in name for name in same)
+
+
+def test_lists_drawn_anew_every_epoch_are_frozen_without_a_cache(config, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="tenor")
+    config = replace(config, train=write(tmp_path, "triplets"), epochs=3, freeze="1")
+    result = train_cross_encoder(config)
+    assert result["prefix_cache"] is None
+    assert "put together anew in every epoch" in caplog.text
+    everything = sum(
+        value.numel() for value in CrossEncoder.load(config.model, device="cpu").parameters()
+    )
+    assert 0 < result["trained_parameters"] < everything
+
+
+def test_a_new_pooler_is_trained_with_the_head(config, tmp_path):
+    path = tiny_model(tmp_path / "encoder")
+    stored = load_file(f"{path}/model.safetensors")
+    kept = {name: value for name, value in stored.items() if "pooler" not in name}
+    save_file(kept, f"{path}/model.safetensors", metadata={"format": "pt"})
+    result = train_cross_encoder(replace(config, model=path, freeze="all"))
+    assert result["trained_parameters"] == (WIDTH + 1) * WIDTH + WIDTH + 1
+    old = train_cross_encoder(replace(config, freeze="all", out=str(tmp_path / "old")))
+    assert old["trained_parameters"] == WIDTH + 1
 
 
 @pytest.mark.parametrize("kind", ["scored", "pairs"])

@@ -40,6 +40,11 @@ class LoadedClassifier(NamedTuple):
     is_new: bool
     made_up: frozenset[str]
 
+    @property
+    def new_pooler(self) -> bool:
+        """Whether weights of the encoder's pooler are random."""
+        return any("pooler" in weight.split(".") for weight in self.made_up)
+
 
 def load_classifier(
     layout: CrossEncoderLayout, classes: int | None, seed: int, *, kind: str = "a cross-encoder"

@@ -101,12 +101,13 @@ class CrossEncoder(SequenceClassifier):
         check_positive("classes", classes)
         folder = locate(name, revision=revision)
         layout = read_cross_encoder(folder)
-        classifier, is_new, _ = load_classifier(layout, classes, seed)
-        activation = None if is_new else layout.activation
-        model = cls(classifier, load_classifier_tokenizer(layout), activation=activation)
+        loaded = load_classifier(layout, classes, seed)
+        activation = None if loaded.is_new else layout.activation
+        model = cls(loaded.classifier, load_classifier_tokenizer(layout), activation=activation)
+        model.new_pooler = loaded.new_pooler
         asked = RunOptions(device=device, dtype=dtype, max_seq_length=max_seq_length)
         limits = model.settle(name, folder, layout.max_seq_length, **asked)
-        if is_new:
+        if loaded.is_new:
             log.warning(
                 "%s: the classifier is new; train it before its scores mean anything.", name
             )

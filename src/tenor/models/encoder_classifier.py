@@ -12,7 +12,6 @@ from typing import Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from tenor.data.class_labels import match_labels
 from tenor.errors import ConfigError, ModelError
@@ -55,7 +54,6 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
     """
 
     card_kind = "fine-tuned"
-    _new_pooler = False
 
     def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
         super().__init__(classifier, tokenizer)
@@ -152,9 +150,7 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
                 renew([layers.output], spread, seed)
         model = cls(classifier, load_classifier_tokenizer(layout))
         model.labels, model.multi_label = names, multi_label
-        model._new_pooler = bool(layers.pooler) and (
-            head == "mlp" or any("pooler" in weight.split(".") for weight in loaded.made_up)
-        )
+        model.new_pooler = bool(layers.pooler) and (head == "mlp" or loaded.new_pooler)
         stored = layout.max_seq_length or _embedder_limit(folder)
         limits = model.settle(name, folder, stored, **options)
         log.info("%s: %d labels (%s), %s", name, model.classes, said, limits)
@@ -168,14 +164,6 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
     @multi_label.setter
     def multi_label(self, value: bool) -> None:
         self.whole.config.problem_type = SEVERAL if value else ONE
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters inside the encoder that belong to the head: those of a pooler that is new.
-
-        A pooler that came with the encoder belongs to the encoder.
-        """
-        pooler = head_layers(self.whole).pooler if self._new_pooler else ()
-        return [parameter for layer in pooler for parameter in layer.parameters()]
 
     def predict_proba_blocks(
         self,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenor.models.encoder import Encoder
+from tenor.models.head_layers import head_layers
 from tenor.models.heads import SequenceHead
 from tenor.models.probe import is_close, one_length_at_a_time
 from tenor.models.transformer_classifier import TransformerClassifier
@@ -35,6 +36,7 @@ class SequenceClassifier(TransformerClassifier):
     """
 
     head: SequenceHead
+    new_pooler = False  # whether the encoder's pooler, if it has one, is new and the head's
 
     def build(self, batch: PackedBatch) -> None:
         """Find out which of the encoder's vectors the classifier must be given."""
@@ -54,6 +56,14 @@ class SequenceClassifier(TransformerClassifier):
         whole.base_model.set_attn_implementation(attention)
         self.encoder = Encoder(whole.base_model, packed=False)
         self.head.reads = "nothing"
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters inside the encoder that belong to the head: those of a pooler that is new.
+
+        A pooler that came with the encoder belongs to the encoder.
+        """
+        pooler = head_layers(self.whole).pooler if self.new_pooler else ()
+        return [parameter for layer in pooler for parameter in layer.parameters()]
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """Classify packed texts: (N, C) fp32 logits, in the order of the batch."""

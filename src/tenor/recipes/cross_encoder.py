@@ -11,7 +11,7 @@ from tenor.recipes.settings import (
     check_run_settings,
     device_of,
 )
-from tenor.training.arguments import TrainingArguments
+from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
     from tenor.data.schema import PairTable
@@ -22,7 +22,7 @@ __all__ = ["CrossEncoderConfig", "train_cross_encoder"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossEncoderConfig(TrainingArguments):
+class CrossEncoderConfig(FreezingArguments):
     """Settings of training a cross-encoder, beside those of the training loop.
 
     Attributes:

@@ -113,6 +113,11 @@ class TrainingData:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
+    @property
+    def reads_ids_as_they_are(self) -> bool:
+        """Whether batches are of `ids`: then what was made of these once holds in every epoch."""
+        return True
+
     def batch(self, rows: npt.NDArray[np.int64]) -> TrainingBatch:
         """Make the batch of some rows."""
         apart = len(self.ids) if self.columns_apart else 0

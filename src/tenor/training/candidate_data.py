@@ -109,6 +109,11 @@ class CandidateData(TrainingData):
             seed=seed,
         )
 
+    @property
+    def reads_ids_as_they_are(self) -> bool:
+        """No: batches are of pairs of them, other ones in every epoch."""
+        return False
+
     def batch(self, rows: Integers) -> TrainingBatch:
         """The pairs of each row's anchor with its candidates.
 

@@ -76,8 +76,14 @@ def with_states(
         name = type(encoder.transformer).__name__
         log.info("no prefix cache: %s cannot go on from its block %d", name, depth)
         return data, None
+    if not data.reads_ids_as_they_are:
+        log.info("no prefix cache: the pairs to rank are put together anew in every epoch")
+        return data, None
     started = time.perf_counter()
-    cache = PrefixCache(encoder, depth, data.ids, data.filler_id)
+    ids = data.ids
+    if getattr(encoder.transformer.config, "type_vocab_size", None) == 1:
+        ids = replace(ids, types=None)  # of a tokenizer that gives types which the model never sees
+    cache = PrefixCache(encoder, depth, ids, data.filler_id)
     size = cache.bytes()
     target = Path(place) if place != "auto" else Path(folder) / FOLDER
     on_disk = place != "auto" or size > in_memory

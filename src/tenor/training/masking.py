@@ -117,7 +117,8 @@ class Masking:
         text_of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
         fill = round_up(len(places), PLACES_STEP) - len(places)
         return MaskedBatch(
-            batch=replace(batch, token_ids=torch.from_numpy(ids)),
+            # What frozen blocks made of the tokens they made of the whole ones.
+            batch=replace(batch, token_ids=torch.from_numpy(ids), states=None),
             places=torch.from_numpy(np.pad(places, (0, fill))),
             targets=torch.from_numpy(np.pad(targets, (0, fill), constant_values=-1)),
             texts=torch.from_numpy(np.pad(text_of_token[places], (0, fill))),
