@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from tenor.cli import (
     classifier_commands,
     few_shot_commands,
+    mteb_commands,
     search_commands,
     static_commands,
     sweep_commands,
@@ -49,6 +50,7 @@ def add_to(app: App) -> None:
     evaluate.command(sts)
     evaluate.command(retrieval)
     evaluate.command(pairs)
+    mteb_commands.add_to(evaluate)
     app.command(train)
     app.command(evaluate)
     app.command(adapt)

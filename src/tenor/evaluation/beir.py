@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,36 @@ from tenor.errors import DataError
 from tenor.evaluation.result import hash_files
 from tenor.evaluation.retrieval import Retrieval
 
-__all__ = ["read_beir"]
+__all__ = ["BeirData", "is_beir", "read_beir", "read_beir_data", "read_candidates"]
+
+
+class BeirData(NamedTuple):
+    """A retrieval set as its files have it.
+
+    Attributes:
+        corpus: text of each document, by its id.
+        queries: text of each query, by its id.
+        qrels: grade by document id, by query id; above 0 is relevant.
+        sha256: of the three files, one after the other.
+    """
+
+    corpus: dict[str, str]
+    queries: dict[str, str]
+    qrels: dict[str, dict[str, float]]
+    sha256: str
+
+
+def is_beir(folder: str | Path) -> bool:
+    """Whether a folder holds a corpus and queries, as `read_beir` takes them."""
+    root = Path(folder)
+    return all(
+        any((root / f"{name}{suffix}").is_file() for suffix in (".parquet", ".jsonl"))
+        for name in ("corpus", "queries")
+    )
 
 
 def read_beir(folder: str | Path, **options: Any) -> Retrieval:
-    """Read a BEIR-style folder (Thakur et al. 2021).
+    """Make the evaluation of a BEIR-style folder (Thakur et al. 2021).
 
     `corpus` and `queries` are Parquet files with columns `id` and `text`, or JSON lines with `_id`
     (or `id`), `text` and, in front of the text, `title`. Judgements are `qrels.parquet` with
@@ -34,16 +59,60 @@ def read_beir(folder: str | Path, **options: Any) -> Retrieval:
         DataError: a file, a column or a value is missing, an id occurs twice, or the same pair is
             judged twice with different grades; the message names file, line and column.
     """
-    folder = Path(folder)
-    corpus_file = _first_file(folder, "corpus.parquet", "corpus.jsonl")
-    queries_file = _first_file(folder, "queries.parquet", "queries.jsonl")
-    qrels_file = _first_file(folder, "qrels.parquet", "qrels.tsv", "qrels/test.tsv")
+    data = read_beir_data(folder)
+    options.setdefault("name", Path(folder).resolve().name)
+    options.setdefault("data", {"path": str(folder), "sha256": data.sha256})
+    return Retrieval(data.corpus, data.queries, data.qrels, **options)
+
+
+def read_beir_data(folder: str | Path) -> BeirData:
+    """Read the files of a BEIR-style folder; see `read_beir`.
+
+    Args:
+        folder: holds the files.
+
+    Raises:
+        DataError: as `read_beir`.
+    """
+    root = Path(folder)
+    corpus_file = _first_file(root, "corpus.parquet", "corpus.jsonl")
+    queries_file = _first_file(root, "queries.parquet", "queries.jsonl")
+    qrels_file = _first_file(root, "qrels.parquet", "qrels.tsv", "qrels/test.tsv")
     files = (corpus_file, queries_file, qrels_file)
-    options.setdefault("name", folder.resolve().name)
-    options.setdefault("data", {"path": str(folder), "sha256": hash_files(files)})
-    return Retrieval(
-        _read_texts(corpus_file), _read_texts(queries_file), _read_qrels(qrels_file), **options
+    return BeirData(
+        _read_texts(corpus_file),
+        _read_texts(queries_file),
+        _read_qrels(qrels_file),
+        hash_files(files),
     )
+
+
+def read_candidates(folder: str | Path) -> dict[str, list[str]] | None:
+    """Read which documents are to be re-ranked for each query, where the folder says so.
+
+    `candidates.parquet` with `query_id` and `doc_id`, a row a candidate, or `candidates.tsv` with
+    the header `query-id`, `corpus-id`.
+
+    Args:
+        folder: of a retrieval set.
+
+    Returns:
+        Ids of documents, in the order of the file, by query id; `None` where there is no such file.
+
+    Raises:
+        DataError: a column or a value is missing; the message names file, line and column.
+    """
+    root = Path(folder)
+    found: dict[str, dict[str, None]] = {}
+    if (root / "candidates.parquet").is_file():
+        rows = _parquet_rows(root / "candidates.parquet", ("query_id", "doc_id"))
+    elif (root / "candidates.tsv").is_file():
+        rows = _tsv_rows(root / "candidates.tsv", ("query-id", "corpus-id"))
+    else:
+        return None
+    for _, query, document in rows:
+        found.setdefault(str(query), {})[str(document)] = None
+    return {query: list(documents) for query, documents in found.items()}
 
 
 def _read_texts(path: Path) -> dict[str, str]:
@@ -72,7 +141,10 @@ def _read_texts(path: Path) -> dict[str, str]:
 
 def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
     columns = ("query_id", "doc_id", "score")
-    rows = _parquet_rows(path, columns) if path.suffix == ".parquet" else _tsv_rows(path)
+    if path.suffix == ".parquet":
+        rows = _parquet_rows(path, columns)
+    else:
+        rows = _tsv_rows(path, ("query-id", "corpus-id", "score"))
     qrels: dict[str, dict[str, float]] = {}
     for line, query, document, score in rows:
         try:
@@ -139,12 +211,12 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Any, Any]]:
         yield line, identifier, f"{title} {text}".strip() if title else text
 
 
-def _tsv_rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
+def _tsv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     lines = _lines(path)
     _, header_line = next(lines, (1, ""))
     header = header_line.split("\t")
     places = []
-    for column in ("query-id", "corpus-id", "score"):
+    for column in columns:
         if column not in header:
             raise DataError(
                 f"is missing; the first line must name it, but is {header_line!r}.",
@@ -161,8 +233,7 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
                 path=path,
                 line=line,
             )
-        query, document, score = (fields[place] for place in places)
-        yield line, query, document, score
+        yield line, *(fields[place] for place in places)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -20,7 +20,13 @@ from tenor.formats.json_files import read_json, read_object, write_json
 from tenor.formats.sentence_transformers import read_layout
 from tenor.formats.weights import check_weights
 
-__all__ = ["ACTIVATIONS", "CrossEncoderLayout", "read_cross_encoder", "write_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "CrossEncoderLayout",
+    "is_cross_encoder",
+    "read_cross_encoder",
+    "write_activation",
+]
 
 log = logging.getLogger("tenor")
 
@@ -52,6 +58,15 @@ class CrossEncoderLayout:
     activation: str | None = None
     max_seq_length: int | None = None
     do_lower_case: bool = False
+
+
+def is_cross_encoder(folder: str | Path) -> bool:
+    """Whether a folder holds a `…ForSequenceClassification`, in either layout."""
+    root = Path(folder)
+    if (root / "modules.json").is_file():
+        settings = read_object(root / SETTINGS, optional=True)
+        return bool(settings.get("model_type") == "CrossEncoder")
+    return (root / "config.json").is_file() and _has_head(read_object(root / "config.json"))
 
 
 def read_cross_encoder(folder: str | Path) -> CrossEncoderLayout:

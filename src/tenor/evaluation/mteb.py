@@ -1,0 +1,292 @@
+"""Tasks of MTEB (Muennighoff et al. 2023), of the hub or local, with Tenor's models (extra `mteb`).
+
+Scores are mteb's own; what differs is who encodes.
+"""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tenor.errors import ConfigError, DataError, MissingExtraError, ModelError
+from tenor.evaluation.local_tasks import find_local_task, list_local_tasks
+from tenor.evaluation.mteb_data import local_mteb_task
+from tenor.evaluation.mteb_meta import model_settings
+from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder, MtebSearcher
+from tenor.evaluation.mteb_results import ResultFolder
+from tenor.models.cross_encoder import CrossEncoder
+from tenor.models.embedder import Embedder
+
+__all__ = ["evaluate_mteb", "mteb_library"]
+
+log = logging.getLogger("tenor")
+
+OFFLINE_SIGNS = ("offline", "couldn't reach", "connect", "resolve", "timed out", "network")
+
+
+def mteb_library() -> Any:
+    """The library mteb.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if find_spec("mteb") is None:
+        raise MissingExtraError("mteb", "evaluating on MTEB's tasks")
+    import mteb
+
+    return mteb
+
+
+def evaluate_mteb(
+    model: Embedder | CrossEncoder,
+    tasks: Sequence[str] = (),
+    *,
+    data: str | Path | None = None,
+    rerank: CrossEncoder | None = None,
+    candidates: int = 100,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    name: str | None = None,
+    revision: str | None = None,
+    language: str = "eng-Latn",
+) -> dict[str, Any]:
+    """Measure a model on tasks of MTEB, and on local data as such tasks.
+
+    Args:
+        model: an embedder, static or not; or a cross-encoder, for re-ranking tasks.
+        tasks: names of mteb's tasks or benchmarks, or of those in `data`; all of `data` if none.
+        data: folder of a local task, or of several; see `list_local_tasks`.
+        rerank: orders the best documents of retrieval tasks anew.
+        candidates: how many of each query's documents are re-ranked.
+        out: folder for results in mteb's own format, each stored as soon as it is there; those
+            stored before of the same weights, settings and data are taken again. Nothing is
+            stored by default.
+        overwrite: measure again what is stored.
+        name: `organisation/model` to store results under; the model's own by default.
+        revision: to store results under; a hash of weights and settings by default.
+        language: of the local data, as mteb writes it.
+
+    Returns:
+        Plain values: `model`, `mteb` (version), `tasks` (for each its `task`, `type`,
+        `dataset_revision`, `metric`, `score`, `scores` by split and subset, `seconds`, `reused`),
+        `mean` over the tasks, `truncated` texts, `seconds`, and the folder of the `results`.
+
+    Raises:
+        MissingExtraError: mteb is not installed.
+        ConfigError: there is no such task, no task is named, or the model cannot do one.
+        DataError: local data cannot be used, or a task's data cannot be had from the hub.
+    """
+    start = time.perf_counter()
+    mteb = mteb_library()
+    chosen = _chosen(mteb, list(tasks), data, language)
+    wrapped = _wrapped(model, rerank, candidates, name, revision)
+    for task in chosen:
+        _require_fit(task, wrapped)
+    meta = wrapped.mteb_model_meta
+    folder = None
+    if out is not None:
+        folder = ResultFolder(out, {task.metadata.name: task.metadata.revision for task in chosen})
+    log.info("%s at %s, %d tasks", meta.name, meta.revision, len(chosen))
+    rows: list[dict[str, Any]] = []
+    while chosen:
+        task = chosen.pop(0)  # its data go with it
+        began = time.perf_counter()
+        stored = folder is not None and not overwrite and _complete(folder, task, meta)
+        with _named_errors(task), _quiet():
+            result = mteb.evaluate(
+                wrapped,
+                task,
+                cache=folder,
+                overwrite_strategy="always" if overwrite else "only-missing",
+                encode_kwargs={"batch_size": 32, "show_progress_bar": False},
+                show_progress_bar=False,
+                co2_tracker=False,
+            )
+        if not result.task_results:
+            raise DataError(f"{task.metadata.name} gave no result: {result.exceptions}")
+        rows.append(_row(task, result.task_results[0], time.perf_counter() - began, stored))
+        _tell(rows[-1], len(rows), len(rows) + len(chosen))
+    return {
+        "model": {
+            "name": meta.name,
+            "revision": meta.revision,
+            "path": model.name,
+            "sha256": model.sha256 or "",
+            **model_settings(model),
+        },
+        "mteb": metadata.version("mteb"),
+        "tasks": rows,
+        "mean": sum(row["score"] for row in rows) / len(rows),
+        "truncated": wrapped.truncated,
+        "seconds": time.perf_counter() - start,
+        "results": None if folder is None else str(folder.path("", meta).parent),
+    }
+
+
+def _chosen(mteb: Any, names: list[str], data: str | Path | None, language: str) -> list[Any]:
+    """The tasks to do, in the order they were named; local ones are read."""
+    local = {} if data is None else list_local_tasks(data)
+    if data is None and not names:
+        raise ConfigError("task", names, "at least one task of mteb, or data given in a folder")
+    found: list[Any] = []
+    if not names:
+        names = _usable(local)
+    for name in dict.fromkeys(names):
+        if name in local:
+            _check_language(language)
+            found.append(local_mteb_task(find_local_task(local[name]), language=language))
+        else:
+            found += _of_mteb(mteb, name, local)
+    return found
+
+
+def _usable(local: dict[str, Path]) -> list[str]:
+    """The local tasks that mteb has a kind for; the others are told and passed over."""
+    usable = []
+    for name, folder in local.items():
+        try:
+            task = find_local_task(folder)
+        except DataError as error:
+            if len(local) == 1:
+                raise
+            log.info("passed over: %s", textwrap.shorten(str(error), 120, placeholder=" …"))
+            continue
+        if task.kind == "ranking" and len(local) > 1:
+            log.info("passed over: %s holds pairs to rank, which mteb has no task for", folder)
+        else:
+            usable.append(name)
+    if not usable:
+        raise DataError(f"none of {', '.join(local)} is a task that mteb has.")
+    return usable
+
+
+def _of_mteb(mteb: Any, name: str, local: dict[str, Path]) -> list[Any]:
+    """A task of mteb, or those of a benchmark."""
+    try:
+        return [mteb.get_task(name)]
+    except KeyError as error:
+        unknown = str(error.args[0])
+    try:
+        return list(mteb.get_benchmark(name).tasks)
+    except KeyError:
+        hint = unknown.partition("not found")[2].strip(" .?")
+        known = f", or one of the local tasks {', '.join(local)}" if local else ""
+        asked = f" ({hint}?)" if "mean" in hint else ""
+        raise ConfigError(
+            "task", name, f"the name of a task or benchmark of mteb{known}{asked}"
+        ) from None
+
+
+def _wrapped(
+    model: Embedder | CrossEncoder,
+    rerank: CrossEncoder | None,
+    candidates: int,
+    name: str | None,
+    revision: str | None,
+) -> Any:
+    if isinstance(model, CrossEncoder):
+        if rerank is not None:
+            raise ConfigError("rerank", rerank.name, "left out with a cross-encoder")
+        return MtebCrossEncoder(model, name=name, meta_revision=revision)
+    embedder = MtebEmbedder(model, name=name, meta_revision=revision)
+    if rerank is None:
+        return embedder
+    return MtebSearcher(embedder, MtebCrossEncoder(rerank), candidates=candidates)
+
+
+def _require_fit(task: Any, wrapped: Any) -> None:
+    """Refuse before any work what mteb would refuse after an hour."""
+    kind, name = task.metadata.type, task.metadata.name
+    if isinstance(wrapped, MtebCrossEncoder) and "Reranking" not in kind:
+        raise ConfigError(
+            "task", name, "a re-ranking task for a cross-encoder (a local one has candidates); to "
+            "re-rank what an embedder found, name the embedder and --rerank the cross-encoder",
+        )  # fmt: skip
+    if isinstance(wrapped, MtebSearcher) and task.metadata.simplified_task_type != "retrieval":
+        raise ConfigError("rerank", wrapped.reranker.model.name, f"left out for {name}, a {kind}")
+    if "text" not in task.metadata.modalities or len(task.metadata.modalities) > 1:
+        raise ConfigError("task", name, "one of texts alone")
+
+
+def _check_language(language: str) -> None:
+    from mteb.languages import check_language_code
+
+    try:
+        check_language_code(language)
+    except ValueError as error:
+        raise ConfigError("language", language, "such as eng-Latn or deu-Latn") from error
+
+
+def _complete(folder: ResultFolder, task: Any, meta: Any) -> bool:
+    found = folder.load_task_result(task.metadata.name, meta)
+    return found is not None and not found.get_missing_evaluations(task)
+
+
+@contextmanager
+def _named_errors(task: Any) -> Iterator[None]:
+    """Data that cannot be had become a `DataError` that says what to do."""
+    try:
+        yield
+    except (ConfigError, DataError, ModelError):
+        raise
+    except Exception as error:  # datasets, its hub client and their HTTP libraries raise all kinds
+        if task.data_loaded:
+            raise
+        said = f"{type(error).__name__}: {error}"
+        source = task.metadata.dataset["path"]
+        if any(sign in said.lower() for sign in OFFLINE_SIGNS):
+            raise DataError(
+                f"{task.metadata.name} needs the data set {source} of the Hugging Face hub, which "
+                f"cannot be reached ({said}). Run it once where there is a network and take the "
+                "cache (HF_HOME) along, or give data of your own with --data FOLDER."
+            ) from error
+        raise DataError(
+            f"the data set {source} of {task.metadata.name} cannot be loaded ({said})."
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and warnings of the libraries below: tasks are told one by one."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from sklearn.exceptions import UndefinedMetricWarning
+
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)  # a label that none was given
+            warnings.filterwarnings("ignore", "The task .* is superseded")  # is logged as well
+            yield
+    finally:
+        if not before:
+            enable_progress_bars()
+
+
+def _row(task: Any, result: Any, seconds: float, reused: bool) -> dict[str, Any]:
+    return {
+        "task": result.task_name,
+        "type": task.metadata.type,
+        "dataset_revision": result.dataset_revision,
+        "metric": task.metadata.main_score,
+        "score": float(result.get_score()),
+        "scores": {
+            split: {one["hf_subset"]: float(one["main_score"]) for one in several}
+            for split, several in result.scores.items()
+        },
+        "seconds": seconds,
+        "reused": reused,
+    }
+
+
+def _tell(row: dict[str, Any], number: int, total: int) -> None:
+    how = "stored before" if row["reused"] else f"{row['seconds']:.1f} s"
+    log.info("%d/%d %s: %s %.4f, %s", number, total, row["task"], row["metric"], row["score"], how)
