@@ -14,7 +14,8 @@ from tenor.errors import ConfigError, DataError, ModelError
 from tenor.evaluation.local_tasks import find_local_task
 from tenor.evaluation.mteb import evaluate_mteb
 from tenor.evaluation.mteb_data import local_mteb_task
-from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder, MtebSearcher
+from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder
+from tenor.evaluation.mteb_search import MtebSearcher
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 from tenor.models.static import StaticEmbedder

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from tenor.cli import (
     classifier_commands,
+    compare_commands,
     few_shot_commands,
     mteb_commands,
     search_commands,
@@ -63,6 +64,7 @@ def add_to(app: App) -> None:
     few_shot_commands.add_to(app, train)
     tagger_commands.add_to(train, evaluate)
     sweep_commands.add_to(app)
+    compare_commands.add_to(app)
     app.command(demo)
 
 

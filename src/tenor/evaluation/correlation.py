@@ -81,9 +81,10 @@ class Correlate:
         Args:
             counts_BN: how often each item counts; every row sums to N.
         """
-        return self._pearson(counts_BN), self._spearman(counts_BN)
+        return self.pearson(counts_BN), self.spearman(counts_BN)
 
-    def _pearson(self, counts_BN: Floats) -> Floats:
+    def pearson(self, counts_BN: Floats) -> Floats:
+        """Only the Pearson correlations, (B, M)."""
         x_NM, y_N1 = self.columns_NM, self.gold_N[:, None]
         x_BM, y_B1 = counts_BN @ x_NM / self.items, counts_BN @ y_N1 / self.items
         covariance_BM = counts_BN @ (x_NM * y_N1) / self.items - x_BM * y_B1
@@ -91,7 +92,8 @@ class Correlate:
         variance_y_B1 = counts_BN @ y_N1**2 / self.items - y_B1**2
         return _ratio(covariance_BM, variance_x_BM, variance_y_B1)
 
-    def _spearman(self, counts_BN: Floats) -> Floats:
+    def spearman(self, counts_BN: Floats) -> Floats:
+        """Only the Spearman correlations, (B, M)."""
         gold_BN, gold_variance_B = self.gold_ranks(counts_BN)
         weighted_gold_BN = counts_BN * gold_BN
         spearman_BM = np.empty((len(counts_BN), len(self.column_ranks)))

@@ -20,8 +20,9 @@ from tenor.errors import ConfigError, DataError, MissingExtraError, ModelError
 from tenor.evaluation.local_tasks import find_local_task, list_local_tasks
 from tenor.evaluation.mteb_data import local_mteb_task
 from tenor.evaluation.mteb_meta import model_settings
-from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder, MtebSearcher
+from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder
 from tenor.evaluation.mteb_results import ResultFolder
+from tenor.evaluation.mteb_search import MtebSearcher
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 

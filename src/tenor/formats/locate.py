@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tenor.errors import MissingExtraError, ModelError
 
-__all__ = ["MINILM", "MINILM_SHA256", "hash_model", "locate"]
+__all__ = ["MINILM", "MINILM_SHA256", "hash_model", "locate", "model_files"]
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -86,18 +86,36 @@ def hash_model(folder: str | Path) -> str:
         ModelError: there is no such folder, or it holds no such file.
     """
     root = Path(folder)
-    digest, count = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    for path in model_files(root):
+        digest.update(f"{_sha256(path)}  {path.relative_to(root).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
+def model_files(folder: str | Path) -> list[Path]:
+    """The files of a folder that determine a model's output; see `hash_model`.
+
+    Args:
+        folder: a model's folder.
+
+    Returns:
+        At least one, sorted by name.
+
+    Raises:
+        ModelError: there is no such folder, or it holds no such file.
+    """
+    root = Path(folder)
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    found = []
     for name in names:
         *parents, file_name = name.split("/")
         if any(part.startswith(".") or part in OTHER_RUNTIMES for part in parents):
             continue
         if DETERMINING.fullmatch(file_name):
-            digest.update(f"{_sha256(root / name)}  {name}\n".encode())
-            count += 1
-    if not count:
+            found.append(root / name)
+    if not found:
         raise ModelError(f"{root} holds no model to hash; name a model's folder.")
-    return digest.hexdigest()
+    return found
 
 
 def _checked(folder: Path) -> Path:
