@@ -181,8 +181,8 @@ class Encoder(nn.Module):
         }
         if not asked:
             return []
-        text = PackedBatch.of(self._probe_texts(), [1], rounded=False).to(self.device)
         with torch.inference_mode(False), torch.enable_grad():
+            text = PackedBatch.of(self._probe_texts(), [1], rounded=False).to(self.device)
             total = self(text).float().sum()
             gradients = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
         found = zip(asked, gradients, strict=True)

@@ -83,7 +83,8 @@ def load_pretrained(
         ModelError: when the folder holds nothing that can be loaded so.
     """
     try:
-        with quiet():
+        # Parameters that are made in inference mode could never be trained, nor tried.
+        with quiet(), torch.inference_mode(False):
             model, loading = auto.from_pretrained(
                 str(folder),
                 dtype=torch.float32,
