@@ -103,13 +103,21 @@ def test_the_tables_say_what_a_reader_asks(run):
     for text in (
         "n = 1,200", "best (mean of the tasks): large",
         "best with one text in 5 ms (p95): small",
-        "smallest on disk within 1.5 % of the best: small", "12 / 18 / 24 ms",
-        "1.50 / 2.25 / 3.00 ms", "1,234 (pairs)", "600 MiB", "90 MiB", "latency",
+        "smallest on disk within 1.5 % of the best: small", "every cost",
+        "1,234 (pairs)", "600 MiB", "90 MiB", "latency",
         "– cross on help: cross-encoders are not", "cross on sts failed: damaged",
         "3 of 6 differences are clear",
     ):  # fmt: skip
         assert text in printed, text
     assert "cross on sts" in error
+    times = [line.split() for line in lines if "1.50" in line]
+    assert times == [["small", "1.50", "2.25", "3.00", "1.50", "2.25", "3.00"]]
+
+
+def test_names_are_whole_in_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    _, printed, _ = run("a", "--on", "x.csv")
+    assert "…" not in printed
 
 
 def test_json_is_one_object_on_stdout(run):

@@ -250,6 +250,15 @@ def test_a_task_of_the_hub_without_network_says_what_to_do(model):
         evaluate_mteb(model, ["STSBenchmark"])
 
 
+def test_a_task_that_cannot_be_had_leaves_the_others(model, data):
+    found = evaluate_mteb(model, ["STSBenchmark", "sts"], data=data)
+    assert [row["task"] for row in found["tasks"]] == ["sts"]
+    [failed] = found["failed"]
+    assert failed["task"] == "STSBenchmark" and "cannot be reached" in failed["error"]
+    with pytest.raises(DataError, match="STS12 needs"):
+        evaluate_mteb(model, ["STSBenchmark", "STS12"])
+
+
 def test_an_unknown_task_is_named_with_a_near_one(model, data):
     with pytest.raises(ConfigError, match="STSBenchmark"):
         evaluate_mteb(model, ["STSBenchmrk"], data=data)

@@ -33,7 +33,7 @@ def add_to(app: App) -> None:
 
 def compare(
     *models: str,
-    on: Annotated[list[str], Parameter(consume_multiple=True)],
+    on: Annotated[list[str], Parameter(consume_multiple=True, negative="")],
     out: Path | None = None,
     under_ms: float = 5.0,
     within: float = 0.01,
@@ -105,8 +105,8 @@ def _print(result: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(_quality(result))
-    console.print(_costs(result))
+    for table in (_quality(result), _latencies(result), _costs(result)):
+        console.print(table)
     for line in [*_choices(result), *_notes(result)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -118,12 +118,13 @@ def _quality(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
     tasks, several = result["tasks"], len(result["tasks"]) > 1
-    table = Table("model", title="quality, 95 % intervals", box=SIMPLE, pad_edge=False)
+    table = Table(title="quality, 95 % intervals", box=SIMPLE, pad_edge=False)
+    table.add_column("model", overflow="fold")
     for task in tasks:
         head = f"{escape(task['name'])}\n{task['kind']}\n{task['metric']}\nn = {task['n']:,}"
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", overflow="fold")
     if several:
-        table.add_column("mean", justify="right")
+        table.add_column("mean", justify="right", overflow="fold")
     for model in result["models"]:
         cells = [_cell(model["tasks"][task["name"]], result, model, task["name"]) for task in tasks]
         if several:
@@ -138,7 +139,7 @@ def _cell(
     if figure is None or "value" not in figure:
         return "failed" if figure and "error" in figure else "–"
     mark = {"best": " best", "near": " ≈ best"}.get(_standing(result, model["name"], task), "")
-    return f"{figure['value']:.4f}{mark}\n{figure['low']:.4f} to {figure['high']:.4f}"
+    return f"{figure['value']:.4f}{mark}\n{figure['low']:.3f} – {figure['high']:.3f}"
 
 
 def _standing(result: dict[str, Any], name: str, task: str | None) -> str:
@@ -162,15 +163,44 @@ def _standing(result: dict[str, Any], name: str, task: str | None) -> str:
     return ""
 
 
+def _latencies(result: dict[str, Any]) -> Table:
+    """How long a request of one text takes, and one of 32, in milliseconds."""
+    from rich.box import SIMPLE
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="latency, ms a request", box=SIMPLE, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for texts in ("one text", "32 texts"):
+        for share in ("p50", "p95", "p99"):
+            table.add_column(
+                f"{texts}\n{share}" if share == "p50" else f"\n{share}", justify="right"
+            )
+    for model in result["models"]:
+        values = [
+            model["latency"][batch][f"{share}_ms"]
+            for batch in ("1", "32")
+            for share in ("p50", "p95", "p99")
+        ]
+        cells = (f"{value:.2f}" if value < 10 else f"{value:,.0f}" for value in values)
+        table.add_row(escape(model["name"]), *cells)
+    return table
+
+
 def _costs(result: dict[str, Any]) -> Table:
     from rich.box import SIMPLE
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("model", title="cost", box=SIMPLE, pad_edge=False)
-    heads = ("one text\np50 / p95 / p99", "32 texts\np50 / p95 / p99", "texts/s", "peak\nmemory",
-             "on disk", "dimen-\nsions", "Pareto front\nof quality and")  # fmt: skip
-    for head in heads:
+    table = Table(title="cost", box=SIMPLE, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for head in (
+        "texts/s",
+        "peak\nmemory",
+        "on disk",
+        "dimensions",
+        "Pareto front of\nquality and",
+    ):
         table.add_column(head, justify="right")
     front = result["choices"]["pareto"]
     for model in result["models"]:
@@ -179,20 +209,13 @@ def _costs(result: dict[str, Any]) -> Table:
         pairs = " (pairs)" if model["speed"]["unit"] == "pairs" else ""
         table.add_row(
             escape(name),
-            _milliseconds(model["latency"]["1"]),
-            _milliseconds(model["latency"]["32"]),
             f"{model['speed']['per_second']:,.0f}{pairs}",
             _bytes(memory.get("gpu_peak_bytes") or memory["peak_bytes"]),
             _bytes(model["size_bytes"]),
             "–" if model["dimensions"] is None else str(model["dimensions"]),
-            "all" if len(on) == len(front) else ", ".join(on) or "–",
+            "every cost" if len(on) == len(front) else ", ".join(on) or "–",
         )
     return table
-
-
-def _milliseconds(latency: dict[str, Any]) -> str:
-    values = (latency["p50_ms"], latency["p95_ms"], latency["p99_ms"])
-    return " / ".join(f"{value:.2f}" if value < 10 else f"{value:.0f}" for value in values) + " ms"
 
 
 def _bytes(count: int) -> str:

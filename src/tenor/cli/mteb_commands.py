@@ -65,6 +65,7 @@ def mteb(
         dtype: auto, bf16 or fp32.
         json_output: print one JSON object on stdout.
     """
+    from tenor.errors import TenorError
     from tenor.evaluation.mteb import evaluate_mteb, mteb_library
 
     mteb_library()  # before a model is loaded in vain
@@ -85,6 +86,9 @@ def mteb(
         sys.stdout.write("\n")
     else:
         _print(result)
+    if result["failed"]:
+        names = ", ".join(one["task"] for one in result["failed"])
+        raise TenorError(f"not measured: {names}; see above.")
 
 
 def _load(model: str, dtype: str, max_seq_length: int | None) -> Embedder | CrossEncoder:

@@ -78,12 +78,13 @@ def evaluate_mteb(
     Returns:
         Plain values: `model`, `mteb` (version), `tasks` (for each its `task`, `type`,
         `dataset_revision`, `metric`, `score`, `scores` by split and subset, `seconds`, `reused`),
-        `mean` over the tasks, `truncated` texts, `seconds`, and the folder of the `results`.
+        `mean` over these, `failed` (of each task whose data cannot be had, where others can, its
+        `task` and the `error`), `truncated` texts, `seconds`, and the folder of the `results`.
 
     Raises:
         MissingExtraError: mteb is not installed.
         ConfigError: there is no such task, no task is named, or the model cannot do one.
-        DataError: local data cannot be used, or a task's data cannot be had from the hub.
+        DataError: local data cannot be used, or no task's data can be had from the hub.
     """
     start = time.perf_counter()
     mteb = mteb_library()
@@ -95,26 +96,21 @@ def evaluate_mteb(
     folder = None
     if out is not None:
         folder = ResultFolder(out, {task.metadata.name: task.metadata.revision for task in chosen})
-    log.info("%s at %s, %d tasks", meta.name, meta.revision, len(chosen))
+    total = len(chosen)
+    log.info("%s at %s, %d task%s", meta.name, meta.revision, total, "s" if total > 1 else "")
     rows: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
     while chosen:
         task = chosen.pop(0)  # its data go with it
-        began = time.perf_counter()
-        stored = folder is not None and not overwrite and _complete(folder, task, meta)
-        with _named_errors(task), _quiet():
-            result = mteb.evaluate(
-                wrapped,
-                task,
-                cache=folder,
-                overwrite_strategy="always" if overwrite else "only-missing",
-                encode_kwargs={"batch_size": 32, "show_progress_bar": False},
-                show_progress_bar=False,
-                co2_tracker=False,
-            )
-        if not result.task_results:
-            raise DataError(f"{task.metadata.name} gave no result: {result.exceptions}")
-        rows.append(_row(task, result.task_results[0], time.perf_counter() - began, stored))
-        _tell(rows[-1], len(rows), len(rows) + len(chosen))
+        try:
+            rows.append(_measured(mteb, wrapped, task, folder, overwrite))
+        except DataError as error:
+            if total == 1 or (not chosen and not rows):
+                raise
+            log.error("%d/%d %s", total - len(chosen), total, error)
+            failed.append({"task": task.metadata.name, "error": str(error)})
+        else:
+            _tell(rows[-1], total - len(chosen), total)
     return {
         "model": {
             "name": meta.name,
@@ -125,11 +121,33 @@ def evaluate_mteb(
         },
         "mteb": metadata.version("mteb"),
         "tasks": rows,
+        "failed": failed,
         "mean": sum(row["score"] for row in rows) / len(rows),
         "truncated": wrapped.truncated,
         "seconds": time.perf_counter() - start,
         "results": None if folder is None else str(folder.path("", meta).parent),
     }
+
+
+def _measured(
+    mteb: Any, wrapped: Any, task: Any, folder: ResultFolder | None, overwrite: bool
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    meta = wrapped.mteb_model_meta
+    stored = folder is not None and not overwrite and _complete(folder, task, meta)
+    with _named_errors(task), _quiet():
+        result = mteb.evaluate(
+            wrapped,
+            task,
+            cache=folder,
+            overwrite_strategy="always" if overwrite else "only-missing",
+            encode_kwargs={"batch_size": 32, "show_progress_bar": False},
+            show_progress_bar=False,
+            co2_tracker=False,
+        )
+    if not result.task_results:
+        raise DataError(f"{task.metadata.name} gave no result: {result.exceptions}")
+    return _row(task, result.task_results[0], time.perf_counter() - start, stored)
 
 
 def _chosen(mteb: Any, names: list[str], data: str | Path | None, language: str) -> list[Any]:
