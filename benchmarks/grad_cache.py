@@ -30,6 +30,7 @@ def side(name: str) -> None:
     from tenor.training.memory import keep_freed_memory
     from tenor.training.objectives import make_objective
     from tenor.training.steps import GradCache, Plain
+    from tenor.training.vocabulary import UsedVocabulary
 
     torch.set_num_threads(THREADS)
     keep_freed_memory()
@@ -38,6 +39,10 @@ def side(name: str) -> None:
     data = TrainingData.of(columns, None, model.tokenizer)
     objective = make_objective("mnr", dimensions=model.dimensions)
     step = GradCache(objective, chunk) if chunk else Plain(objective)
+    # as the trainer does, which gives no gradient to words that the data has not
+    embedding = UsedVocabulary.applies(model, weight_decay=0.0)
+    assert embedding is not None
+    data = UsedVocabulary(embedding, data).data
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, fused=True)
 
     def turn(request: dict[str, Any]) -> dict[str, Any]:
