@@ -172,10 +172,8 @@ def _latencies(result: dict[str, Any]) -> Table:
     table = Table(title="latency, ms a request", box=SIMPLE, pad_edge=False)
     table.add_column("model", overflow="fold")
     for texts in ("one text", "32 texts"):
-        for share in ("p50", "p95", "p99"):
-            table.add_column(
-                f"{texts}\n{share}" if share == "p50" else f"\n{share}", justify="right"
-            )
+        for head in (f"{texts}\np50", "\np95", "\np99"):
+            table.add_column(head, justify="right", overflow="fold")
     for model in result["models"]:
         values = [
             model["latency"][batch][f"{share}_ms"]
@@ -198,10 +196,10 @@ def _costs(result: dict[str, Any]) -> Table:
         "texts/s",
         "peak\nmemory",
         "on disk",
-        "dimensions",
+        "dimen-\nsions",
         "Pareto front of\nquality and",
     ):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", overflow="fold")
     front = result["choices"]["pareto"]
     for model in result["models"]:
         name, memory = model["name"], model["memory"]
