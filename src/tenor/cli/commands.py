@@ -15,6 +15,7 @@ from tenor.cli import (
     compare_commands,
     few_shot_commands,
     mteb_commands,
+    plan_commands,
     search_commands,
     static_commands,
     sweep_commands,
@@ -52,6 +53,7 @@ def add_to(app: App) -> None:
     evaluate.command(retrieval)
     evaluate.command(pairs)
     mteb_commands.add_to(evaluate)
+    plan_commands.add_to(app)
     app.command(train)
     app.command(evaluate)
     app.command(adapt)

@@ -16,7 +16,7 @@ from tenor.data.problems import OnBadRow, RowProblems
 from tenor.data.read import read_blocks
 from tenor.errors import ConfigError, DataError
 
-__all__ = ["Document", "Documents", "digest"]
+__all__ = ["HEADS", "Document", "Documents", "digest"]
 
 BLOCK = 2_048  # documents that stand in memory at a time
 
@@ -24,7 +24,7 @@ BLOCK = 2_048  # documents that stand in memory at a time
 _TEXTS = ("text", "body", "content", "document", "article", "passage")
 # Beside a title, a column `text` often repeats it, where `body` does not.
 _BODIES = ("body", "text", "content", "document", "article", "passage")
-_HEADS = {
+HEADS = {
     "title": ("title", "headline", "heading", "subject"),
     "summary": ("summary", "abstract", "highlights"),
 }
@@ -115,7 +115,7 @@ class Documents:
         """The columns to read, of those found."""
         self.roles = dict(self.columns)
         if self.head is not None and self.head not in self.roles:
-            names = _HEADS[self.head]
+            names = HEADS[self.head]
             column = next((name for name in names if name in found), None)
             if column is not None:
                 self.roles[self.head] = column

@@ -22,7 +22,7 @@ from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.objectives import Objective
 
-__all__ = ["EmbedderFit", "embedder_of"]
+__all__ = ["EmbedderFit", "embedder_of", "training_plan"]
 
 
 def embedder_of(config: Any, name: str, *, pooling: str | None) -> Embedder:
@@ -82,7 +82,7 @@ class EmbedderFit(Fit):
             source=Source.of(table),
             evaluation=self.evaluation_of(validation, table),
             arguments=arguments,
-            plan=_plan(table, arguments, group),
+            plan=training_plan(table, arguments, group),
             card=lambda result: self.card_of(model, result),
         )
 
@@ -119,7 +119,8 @@ class EmbedderFit(Fit):
         )
 
 
-def _plan(table: PairTable, arguments: TrainingArguments, group: int) -> TrainingPlan:
+def training_plan(table: PairTable, arguments: TrainingArguments, group: int) -> TrainingPlan:
+    """The batches of a table; with `group` above 1, rows of a label stand together in so many."""
     labels = None if group == 1 or table.target is None else np.asarray(table.target)
     return TrainingPlan(
         len(table), arguments.batch_size, arguments.seed, labels=labels, group=group

@@ -1,0 +1,79 @@
+"""`tenor plan` as a person runs it."""
+
+import json
+import logging
+
+import pytest
+
+from tenor.cli import main
+from tiny import tiny_model, write_csv
+from tiny_labels import random_labelled
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """`main` sets the library's logger up for a program; put it back."""
+    logger = logging.getLogger("tenor")
+    before = (logger.handlers, logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    model = tiny_model(tmp_path / "start")
+    texts, labels = random_labelled(40)
+    train = {"text": [*texts, "a lone [text]"], "label": [*labels, "lonely"]}
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_csv(folder / "train.csv", train)
+    write_csv(folder / "test.csv", {"text": texts[:9], "label": labels[:9]})
+
+    def start(*flags, files=("data",)):
+        named = [str(tmp_path / file) for file in files]
+        with pytest.raises(SystemExit) as stop:
+            main(["plan", *named, "--model", model, "--device", "cpu", *flags])
+        found = capsys.readouterr()
+        return stop.value.code, found.out, found.err
+
+    return start
+
+
+def test_json_is_one_object_on_stdout(run):
+    code, out, err = run("--no-probe", "--json")
+    found = json.loads(out)
+    assert code == 0 and out.count("\n") == 1
+    assert {"files", "findings", "recipes", "unfit", "model"} <= found.keys()
+    assert found["recipes"][0]["commands"][0].startswith("tenor train classifier ")
+    assert "rows, labelled texts" in err
+
+
+def test_what_a_person_reads(run, tmp_path):
+    code, out, _ = run("--seconds", "1")
+    assert code == 0
+    for text in (
+        "train.csv", "labelled texts", "✗ leak", "single_example", "'lonely' (1)",
+        "What fits, in this order", "1. logistic regression", "What will not work",
+    ):  # fmt: skip
+        assert text in out, text
+    # A command stands on one line, however narrow the screen is.
+    command = next(line for line in out.splitlines() if "train classifier" in line)
+    assert command.endswith("--hold-out 0.2 --device cpu") and str(tmp_path) in command
+
+
+def test_files_by_name_and_wrong_use(run, tmp_path):
+    code, out, _ = run("--no-probe", files=("data/train.csv", "data/test.csv"))
+    assert code == 0 and "test.csv" in out
+    code, _, err = run("--no-probe", files=("nothing.csv",))
+    assert code == 2 and "no such file" in err
+    code, _, err = run("--no-probe", files=())
+    assert code == 2 and "files" in err
+
+
+def test_settings_may_stand_in_a_file(run, tmp_path):
+    config = tmp_path / "plan.toml"
+    config.write_text('probe = false\nruns = "elsewhere"\n')
+    code, out, _ = run("--config", str(config), "--json")
+    assert code == 0 and "elsewhere/logistic" in json.loads(out)["recipes"][0]["commands"][0]
