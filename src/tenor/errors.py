@@ -6,7 +6,8 @@ TenorError
 ├── ModelError             a model folder cannot be read, written or used
 ├── MissingExtraError      an optional dependency is not installed
 └── TrainingError          a run cannot start, go on or be resumed
-    └── NonFiniteLossError the loss became NaN or infinite; names the batch
+    ├── NonFiniteLossError the loss became NaN or infinite; names the batch
+    └── RunInterruptedError somebody stopped the run; it can be resumed
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NonFiniteLossError",
+    "RunInterruptedError",
     "TenorError",
     "TrainingError",
 ]
@@ -89,6 +91,10 @@ class MissingExtraError(TenorError):
 
 class TrainingError(TenorError):
     """A run cannot start, go on or be resumed."""
+
+
+class RunInterruptedError(TrainingError):
+    """Somebody stopped a run, by Ctrl-C or SIGTERM; a checkpoint was saved to go on from."""
 
 
 class NonFiniteLossError(TrainingError):

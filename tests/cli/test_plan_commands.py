@@ -77,3 +77,60 @@ def test_settings_may_stand_in_a_file(run, tmp_path):
     config.write_text('probe = false\nruns = "elsewhere"\n')
     code, out, _ = run("--config", str(config), "--json")
     assert code == 0 and "elsewhere/logistic" in json.loads(out)["recipes"][0]["commands"][0]
+
+
+# -- tenor auto -----------------------------------------------------------------------------------
+
+FOUND = {
+    "kept": "fine-tuned",
+    "validation": {"metric": "macro_f1", "value": 0.75, "interval": [0.5, 0.875], "rows": 9},
+    "candidates": [
+        {"name": "fine-tuned", "value": 0.75, "interval": [0.5, 0.875], "steps": 1200,
+         "seconds": 61.0, "status": "done", "stopped": None, "why": ""},
+        {"name": "logistic", "value": 0.5, "interval": [0.25, 0.625], "steps": 0,
+         "seconds": 3.0, "status": "done", "stopped": "stop_below", "why": ""},
+        {"name": "few-shot", "value": None, "interval": None, "steps": 0, "seconds": None,
+         "status": "skipped", "stopped": None, "why": "no time"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Settings that `tenor auto` was started with."""
+    seen = []
+
+    def stub(config):
+        seen.append(config)
+        return FOUND
+
+    monkeypatch.setattr("tenor.recipes.auto.auto", stub)
+    return seen
+
+
+def auto(*flags):
+    with pytest.raises(SystemExit) as stop:
+        main(["auto", "some/data", *flags])
+    return stop.value.code
+
+
+def test_auto_takes_its_settings_from_flags(asked, capsys):
+    assert auto("--budget", "1h30m", "--out", "o", "--columns.text", "body", "--json") == 0
+    assert asked[0].folder == "some/data" and asked[0].budget == "1h30m"
+    assert asked[0].columns == {"text": "body"}
+    out = capsys.readouterr().out
+    assert json.loads(out) == FOUND and out.count("\n") == 1
+
+
+def test_auto_shows_a_line_for_each_candidate(asked, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert auto() == 0
+    out = capsys.readouterr().out
+    for text in ("macro_f1", "0.7500", "0.5000 to 0.8750", "1,200", "61 s", "kept", "no time",
+                 "hopeless, stopped early"):  # fmt: skip
+        assert text in out, text
+
+
+def test_auto_refuses_a_budget_that_is_none(asked, capsys):
+    assert auto("--budget", "soon") == 2
+    assert "30m" in capsys.readouterr().err and not asked

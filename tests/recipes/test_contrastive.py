@@ -21,7 +21,7 @@ KEYS = {
     "loss", "rows", "skipped", "distinct_texts", "truncated", "steps", "best_step", "train_loss",
     "metric", "before", "after", "difference", "overlap", "base_model", "data", "versions",
     "machine", "dtype", "seconds", "model",
-    "trained_parameters", "prefix_cache", "train_seconds",
+    "trained_parameters", "prefix_cache", "train_seconds", "stopped",
 }  # fmt: skip
 
 

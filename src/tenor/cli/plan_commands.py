@@ -10,27 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from tenor.recipes.auto import AutoSettings
 from tenor.recipes.plan import PlanSettings
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["add_to", "plan"]
+__all__ = ["add_to", "auto", "plan"]
 
 Config = Annotated[
     Path | None, Parameter(help="TOML file with any of these settings; flags go before it.")
 ]
+STOPPED = {"stop_below": "hopeless, stopped early", "max_minutes": "the time was over"}
 MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
 
 
 def add_to(app: App) -> None:
-    """Add the command `plan`.
+    """Add the commands `plan` and `auto`.
 
     Args:
         app: the application.
     """
     app.command(plan)
+    app.command(auto)
 
 
 def plan(
@@ -152,3 +155,59 @@ def _targets(each: dict[str, Any]) -> str:
     if len(counts) <= 3:
         return ", ".join(f"{name} {count:,}" for name, count in classes.items())
     return f"{len(counts):,} {what}, {min(counts):,} to {max(counts):,} each"
+
+
+def auto(
+    folder: str,
+    /,
+    *,
+    settings: Annotated[AutoSettings | None, Parameter(name="*")] = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    config: Config = None,
+) -> None:
+    """Train the best model that a time budget allows: try, choose by validation, confirm once.
+
+    Recipes that fit are tried cheapest first on the same split; the hopeless stop early, and the
+    best by the validation data is measured on the test data and kept. Stopped and started again it
+    goes on.
+
+    Args:
+        folder: with train, validation (or dev) and test files; what is missing is split off the
+            training rows. A single file will do.
+        json_output: print one JSON object on stdout.
+    """
+    from tenor.recipes.auto import AutoConfig
+    from tenor.recipes.auto import auto as run
+
+    result = run(AutoConfig(folder=folder, **asdict(settings or AutoSettings())))
+    if json_output:
+        json.dump(result, sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    from rich.console import Console
+
+    Console().print(_candidates(result))
+
+
+def _candidates(result: dict[str, Any]) -> Table:
+    """A line for each candidate, the best first."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    metric = result["validation"]["metric"]
+    table = Table(title="tried, figures on the validation data", box=SIMPLE, pad_edge=False)
+    for column in ("candidate", metric, "95 % interval", "steps", "time", ""):
+        table.add_column(column, justify="left" if column in ("candidate", "") else "right")
+    for each in result["candidates"]:
+        done = each["value"] is not None
+        interval = "{:.4f} to {:.4f}".format(*each["interval"]) if done else ""
+        why = each["why"] or STOPPED.get(each["stopped"], "")
+        table.add_row(
+            each["name"],
+            f"{each['value']:.4f}" if done else "",
+            interval,
+            f"{each['steps']:,}" if each["steps"] else "",
+            f"{each['seconds']:.0f} s" if each["seconds"] else "",
+            "kept" if each["name"] == result["kept"] else why,
+        )
+    return table

@@ -109,7 +109,7 @@ def recognise(source: str, columns: Mapping[str, str] | None = None) -> Recognis
     path = Path(source)
     split = split_of(path)
     if path.is_dir():
-        return Recognised(source, "retrieval", split or "test")
+        return Recognised(source, "retrieval", "validation" if split == "validation" else "test")
     if _suffix(path) in TAGGED or (path.is_file() and _suffix(path) not in READERS):
         return Recognised(source, "tagged", split)
     if _suffix(path) == ".txt" and path.is_file() and _looks_like_conll(path):

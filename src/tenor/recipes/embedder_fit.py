@@ -71,7 +71,7 @@ class EmbedderFit(Fit):
             What result.json holds.
 
         Raises:
-            TrainingError: when the run was interrupted (a checkpoint was saved).
+            RunInterruptedError: when it was interrupted (a checkpoint was saved).
         """
         data = TrainingData.of(table.columns, table.target, model.tokenizer)
         return self.train(

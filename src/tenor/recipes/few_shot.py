@@ -63,6 +63,7 @@ class FewShotConfig:
             by cross-validation by default.
         multi_label: whether a text may have several labels; told from the data by default.
         steps: of the contrastive stage; by default ten passes over the texts, from 100 to 1,000.
+        max_minutes: each stage's training stops after so many minutes.
         student_steps: of the student's stage; by default the same rule.
         batch_size: texts of a step at most.
         texts_per_class: texts of one class in a batch; by default as many as fit with all classes,
@@ -110,6 +111,7 @@ class FewShotConfig:
     inverse_regularization: float | None = None
     multi_label: bool | None = None
     steps: int | None = None
+    max_minutes: float | None = None
     student_steps: int | None = None
     batch_size: int = 64
     texts_per_class: int | None = None
@@ -201,6 +203,7 @@ class FewShotConfig:
         """
         between = CHECKPOINTS if steps > LONG_STAGE else 0
         return TrainingArguments(
+            max_minutes=self.max_minutes,
             batch_size=rows or self.batch_size,
             learning_rate=self.learning_rate if learning_rate is None else learning_rate,
             warmup=self.warmup,

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from tenor.data.schema import PairTable
-from tenor.errors import TrainingError
+from tenor.errors import RunInterruptedError
 from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
@@ -23,7 +23,7 @@ from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
-from tenor.training.probe import probe
+from tenor.training.probe import probe, tried_batches
 from tenor.training.processes import is_first_process, leave_processes
 from tenor.training.run import Run, RunLog, machine, versions
 from tenor.training.steps import GradCache, Plain, Step
@@ -159,7 +159,7 @@ class Fit:
             What result.json holds.
 
         Raises:
-            TrainingError: when the run was interrupted (a checkpoint was saved).
+            RunInterruptedError: when it was interrupted (a checkpoint was saved).
         """
         assert isinstance(model, nn.Module)
         keep_freed_memory()
@@ -200,12 +200,12 @@ class Fit:
             finally:
                 interrupt.stop_listening()
             if interrupt.interrupted and trainer.state.global_step < trainer.state.max_steps:
-                raise TrainingError(
+                raise RunInterruptedError(
                     f"interrupted at step {trainer.state.global_step} of "
                     f"{trainer.state.max_steps}; run the same again, with --resume, to go on from "
                     f"the last checkpoint in {self.run.folder}"
                 )
-            trained = trainer.trained_parameters
+            trained, stopped = trainer.trained_parameters, trainer.stopping.reason
             trainer.finish()
         train_seconds = time.perf_counter() - started
         after = _measured(model, evaluation)
@@ -217,6 +217,7 @@ class Fit:
             "truncated": data.ids.truncated,
             "steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,
+            "stopped": stopped,
             "train_loss": _last(trainer.state.log_history, "train_loss"),
             "metric": metric,
             "before": None if before is None else before.to_json(),
@@ -240,8 +241,8 @@ class Fit:
 
     def _announce(self, trainer: Trainer, source: Source, at: str | None) -> None:
         """Say what the run is about to need, from a short trial on this machine."""
-        seconds, needed = probe(trainer)
-        steps = len(trainer.plan) * trainer.arguments.epochs
+        steps = trainer.total_steps
+        seconds, needed = probe(trainer, tried_batches(steps))
         done = 0 if at is None else int(at.rsplit("-", 1)[-1])
         resumed = f"; going on from step {done}" if done else ""
         tell(

@@ -21,15 +21,14 @@ from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_sources import Source
 from tenor.recipes.plan_text_facts import TextFacts
 from tenor.recipes.sweep import FreezeSweepConfig
+from tenor.training.probe import tried_batches
 
 __all__ = ["Estimate", "Measured", "estimate"]
 
 STARTING = 8.0  # seconds: imports, the model, tokens
 SAVING = 1.5  # seconds: a checkpoint, or a model
-TRIED_STEPS = 4  # that a run tries before it starts
 FOLDS = 5  # of the cross-validation of logistic regression
 FIT_SECONDS = 6e-6  # of one logistic regression, a text and a label, where it was not measured
-HARDER_FITS = 1.5  # with little regularisation the solver takes longer than in the middle of GRID
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,13 @@ class Estimate:
         return ", ".join(parts)
 
 
-def estimate(advice: Advice, measured: Measured) -> Estimate:
+def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) -> Estimate:
     """What the commands of an advice will take together.
 
     Args:
         advice: the recipe and what it trains on.
         measured: of this machine.
+        starting: seconds until a command has imported and loaded all it needs.
     """
     config, source = advice.config, advice.source
     pace = measured.paces.get(advice.name)
@@ -116,14 +116,14 @@ def estimate(advice: Advice, measured: Measured) -> Estimate:
     memory = None if pace is None else pace.bytes
     if config is None:  # only measures
         return Estimate(
-            0, 0, None, _sum(STARTING, measured.encoding_seconds(measured.tokens(source)))
+            0, 0, None, _sum(starting, measured.encoding_seconds(measured.tokens(source)))
         )
     if isinstance(config, ClassifierConfig) and config.head == "logistic":
         encoding = measured.encoding_seconds(trained + evaluated)
-        return Estimate(rows, 0, None, _sum(STARTING, encoding, _fitting(source, rows, measured)))
+        return Estimate(rows, 0, None, _sum(starting, encoding, _fitting(source, rows, measured)))
     if isinstance(config, DistillConfig):
         sentences = min(config.passages * 25, trained) + 30_000 * 3
-        return Estimate(rows, 0, None, _sum(2 * STARTING, measured.encoding_seconds(sentences)))
+        return Estimate(rows, 0, None, _sum(2 * starting, measured.encoding_seconds(sentences)))
     steps = _steps(config, rows)
     passes = 2.0 + getattr(config, "epochs", 1)
     extra = [0.0]
@@ -147,9 +147,9 @@ def estimate(advice: Advice, measured: Measured) -> Estimate:
     saved = SAVING * (1 + getattr(config, "epochs", 1))
     total = None
     if seconds is not None:
-        work = seconds * (steps + TRIED_STEPS)
+        work = seconds * (steps + 1 + tried_batches(steps))
         evaluations = measured.encoding_seconds(passes * evaluated)
-        total = _sum(STARTING, saved, work, evaluations, *extra)
+        total = _sum(starting, saved, work, evaluations, *extra)
     return Estimate(rows, steps, seconds, total, memory)
 
 
@@ -169,7 +169,7 @@ def _fitting(source: Source, rows: int, measured: Measured) -> float | None:
         return None
     took, texts = measured.fits.get(source.path, (FIT_SECONDS * len(source.profile.classes), 1))
     share = 1 - 1 / FOLDS
-    return took / max(texts, 1) * rows * (len(GRID) * FOLDS * share * HARDER_FITS + 1)
+    return took / max(texts, 1) * rows * (len(GRID) * FOLDS * share + 1)
 
 
 def _staged(
@@ -185,7 +185,7 @@ def _staged(
         rebuilt = measured.paces.get("tsdae")
         if rebuilt is None:
             return None
-        steps = math.ceil(rows / 64) + TRIED_STEPS
+        steps = math.ceil(rows / 64) + 4  # a run tries some of them before it starts
         evaluations = measured.encoding_seconds(3 * evaluated)
         first = rebuilt.seconds * math.ceil(rebuilt.rows / 8)
         return _sum(2 * STARTING, first, bi_encoder.seconds * steps, evaluations)

@@ -236,8 +236,12 @@ def _labelled_pairs(
 def _positives(
     path: str, anchors_ND: npt.NDArray[np.float32], positives_ND: npt.NDArray[np.float32]
 ) -> tuple[Finding, ...]:
-    own = np.einsum("nd,nd->n", anchors_ND, positives_ND)
-    others = np.einsum("nd,nd->n", anchors_ND, np.roll(positives_ND, 1, axis=0))
+    rolled_ND = np.roll(positives_ND, 1, axis=0)
+    apart = (positives_ND != rolled_ND).any(axis=1)  # equal positives say nothing
+    if apart.sum() < FEWEST:
+        return ()
+    own = np.einsum("nd,nd->n", anchors_ND, positives_ND)[apart]
+    others = np.einsum("nd,nd->n", anchors_ND, rolled_ND)[apart]
     nearer = float((own > others).mean())
     if nearer >= UNRELATED:
         return ()

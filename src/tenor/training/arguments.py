@@ -17,6 +17,11 @@ class TrainingArguments:
 
     Attributes:
         epochs: passes over the data.
+        max_steps: steps at most, if fewer than the epochs make; the learning rate falls over them.
+        max_minutes: training stops after so many minutes; of several starts of a run each counts by
+            itself.
+        stop_below: training stops, from the middle of the steps on, where the deciding figure is
+            below this and another gain like its last one would not take it there.
         batch_size: rows a step, over all processes together.
         learning_rate: the highest, reached after warm-up.
         warmup: share of all steps in which the learning rate rises.
@@ -34,6 +39,9 @@ class TrainingArguments:
     """
 
     epochs: int = 1
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    stop_below: float | None = None
     batch_size: int = 64
     learning_rate: float = 2e-5
     warmup: float = 0.1
@@ -51,6 +59,9 @@ class TrainingArguments:
 
     def __post_init__(self) -> None:
         _check("epochs", self.epochs, self.epochs >= 1, "at least 1")
+        for name in ("max_steps", "max_minutes"):
+            value = getattr(self, name)
+            _check(name, value, value is None or value > 0, "above 0")
         _check("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         _check("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "between 0 and 1")
         _check("warmup", self.warmup, 0 <= self.warmup <= 1, "a share between 0 and 1")

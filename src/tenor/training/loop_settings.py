@@ -10,10 +10,21 @@ import transformers
 
 from tenor.training.arguments import TrainingArguments
 
-__all__ = ["loop_settings"]
+__all__ = ["loop_settings", "total_steps"]
 
 # By the names of `transformers`, whose "constant" knows no warm-up.
 SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+def total_steps(arguments: TrainingArguments, steps: int) -> int:
+    """How many steps there are in all.
+
+    Args:
+        arguments: the settings.
+        steps: of an epoch.
+    """
+    most = steps * arguments.epochs
+    return most if arguments.max_steps is None else min(arguments.max_steps, most)
 
 
 def loop_settings(
@@ -35,23 +46,25 @@ def loop_settings(
         evaluates: whether there is an evaluation.
         metric: the figure that decides which weights are kept.
     """
+    total = total_steps(arguments, steps)
     return transformers.TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=arguments.epochs,
+        max_steps=-1 if arguments.max_steps is None else total,
         per_device_train_batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
         lr_scheduler_type=SCHEDULERS[arguments.schedule],
-        warmup_steps=math.ceil(arguments.warmup * steps * arguments.epochs),
+        warmup_steps=math.ceil(arguments.warmup * total),
         weight_decay=arguments.weight_decay,
         max_grad_norm=arguments.max_grad_norm,
         seed=arguments.seed,
         logging_strategy="steps",
-        logging_steps=min(arguments.log_every, steps * arguments.epochs),
+        logging_steps=min(arguments.log_every, total),
         logging_nan_inf_filter=False,
         eval_strategy="steps" if evaluates else "no",
-        eval_steps=arguments.evaluate_every or steps,
+        eval_steps=arguments.evaluate_every or min(steps, total),
         save_strategy="steps",
-        save_steps=arguments.save_every or steps,
+        save_steps=arguments.save_every or min(steps, total),
         metric_for_best_model=metric if evaluates else None,
         greater_is_better=True,
         report_to="none",

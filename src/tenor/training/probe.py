@@ -11,7 +11,12 @@ from tenor.training.memory import optimizer_bytes, peak_bytes
 if TYPE_CHECKING:
     from tenor.training.trainer import Trainer
 
-__all__ = ["probe"]
+__all__ = ["probe", "tried_batches"]
+
+
+def tried_batches(steps: int) -> int:
+    """How many batches a run of so many steps tries before it starts, beside a first one."""
+    return min(max(steps // 20, 1), 3)
 
 
 def probe(trainer: Trainer, batches: int = 3) -> tuple[float, int]:

@@ -236,7 +236,7 @@ def _plain(config: Any) -> dict[str, Any]:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if value is not None and name not in ("resume", "out")
+        if value is not None and name not in ("resume", "out", "max_minutes")
     }
 
 

@@ -24,10 +24,11 @@ from tenor.training.batch import TrainingBatch, TrainingData
 from tenor.training.borrowed import BorrowedModel
 from tenor.training.frozen_model import FrozenModel
 from tenor.training.frozen_states import FOLDER, with_states
-from tenor.training.loop_settings import loop_settings
+from tenor.training.loop_settings import loop_settings, total_steps
 from tenor.training.optimizer import clip_in_step, make_optimizer, unwrapped
 from tenor.training.planned_batches import RowNumbers, planned_loader
 from tenor.training.steps import Step
+from tenor.training.stopping import StopEarly
 
 __all__ = ["Evaluator", "Trainer"]
 
@@ -62,6 +63,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     Attributes:
         frozen: what is frozen.
         prefix_cache: what was done to run frozen blocks once; `None` for nothing.
+        stopping: what may end training before its last step, and did.
     """
 
     optimizer: Any
@@ -105,6 +107,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             self.frozen.give_back()
             raise
         self.data = self.borrowed.data
+        self.stopping = StopEarly(arguments, metric if evaluator else None, log.info)
         try:
             with self.borrowed.whole():
                 self.frozen.announce(model, arguments)
@@ -113,7 +116,7 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
                 args=settings,
                 train_dataset=RowNumbers(len(data)),
                 eval_dataset=None if evaluator is None else RowNumbers(0),  # it has its own
-                callbacks=callbacks,
+                callbacks=[*(callbacks or []), self.stopping],
             )
         except BaseException:
             self.borrowed.give_back()
@@ -128,6 +131,11 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
 
     def __exit__(self, *error: object) -> None:
         self.abandon()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps that are to be done in all."""
+        return total_steps(self.arguments, len(self.plan))
 
     # -- frozen parts ------------------------------------------------------------------------
 
