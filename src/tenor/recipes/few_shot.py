@@ -25,8 +25,11 @@ __all__ = ["FewShotConfig", "train_few_shot"]
 
 LOSSES = ("supervised-contrastive", "cosine-pairs")
 HEADS = ("logistic", "linear")
-PASSES = 10  # over the texts, where the number of steps is not given
-FEWEST, MOST = 100, 1000  # steps, the same
+PASSES = 4  # over the texts, where the number of steps is not given
+FEWEST, MOST = 20, 1000  # steps, the same
+STUDENT_PASSES, STUDENT_FEWEST = 10, 100  # the same of the student
+STUDENT_LEARNING_RATE = 2e-5
+MEASURED_RATE, MEASURED_WIDTH = 2e-4, 384  # what did best, and the width of the embedder it was
 LONG_STAGE, CHECKPOINTS = 500, 250  # steps from which a stage saves checkpoints in between
 
 
@@ -68,8 +71,9 @@ class FewShotConfig:
         batch_size: texts of a step at most.
         texts_per_class: texts of one class in a batch; by default as many as fit with all classes,
             at least 4.
-        learning_rate: the highest, reached after warm-up.
-        student_learning_rate: of the student; by default the same, 0.01 for a static one.
+        learning_rate: the highest, reached after warm-up; by default the embedder's width decides:
+            2e-4 for 384 dimensions, a quarter of that for twice as many.
+        student_learning_rate: of the student; by default 2e-5, 0.01 for a static one.
         warmup: share of all steps in which the learning rate rises.
         schedule: how it falls after: linear, cosine or constant.
         temperature: of supervised-contrastive.
@@ -115,7 +119,7 @@ class FewShotConfig:
     student_steps: int | None = None
     batch_size: int = 64
     texts_per_class: int | None = None
-    learning_rate: float = 2e-5
+    learning_rate: float | None = None
     student_learning_rate: float | None = None
     warmup: float = 0.1
     schedule: str = "linear"
@@ -151,7 +155,7 @@ class FewShotConfig:
             allowed = f"from 2 to {self.batch_size // 2}: two classes have to fit into a batch"
             raise ConfigError("texts_per_class", self.texts_per_class, allowed)
         check_above_zero(self, "temperature")
-        check_rates(self, "student_learning_rate")
+        check_rates(self, "learning_rate", "student_learning_rate")
         if self.inverse_regularization is not None:
             value = self.inverse_regularization
             if self.head != "logistic":
@@ -188,15 +192,25 @@ class FewShotConfig:
             if (value := getattr(self, field)) is not None and not self.unlabelled:
                 raise ConfigError(field, value, "left out without unlabelled")
 
+    def rate_for(self, width: int) -> float:
+        """The learning rate of an embedder of so many dimensions.
+
+        >>> FewShotConfig(train="texts.csv", out="run").rate_for(768)
+        5e-05
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return MEASURED_RATE * (MEASURED_WIDTH / width) ** 2
+
     def arguments(
-        self, steps: int, *, rows: int | None = None, learning_rate: float | None = None
+        self, steps: int, *, rows: int | None = None, learning_rate: float = MEASURED_RATE
     ) -> TrainingArguments:
         """Settings of the loop for a stage of so many steps.
 
         Args:
             steps: of the stage; it is one epoch of the loop.
             rows: texts of a batch, if not `batch_size`.
-            learning_rate: another one.
+            learning_rate: of the stage.
 
         Raises:
             ConfigError: for a value that cannot be.
@@ -205,7 +219,7 @@ class FewShotConfig:
         return TrainingArguments(
             max_minutes=self.max_minutes,
             batch_size=rows or self.batch_size,
-            learning_rate=self.learning_rate if learning_rate is None else learning_rate,
+            learning_rate=learning_rate,
             warmup=self.warmup,
             schedule=self.schedule,
             seed=self.seed,

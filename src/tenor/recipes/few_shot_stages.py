@@ -158,7 +158,11 @@ def measured(
 
 
 def make_plan(
-    config: FewShotConfig, target: npt.NDArray[Any], steps: int | None
+    config: FewShotConfig,
+    target: npt.NDArray[Any],
+    steps: int | None,
+    passes: int = PASSES,
+    fewest: int = FEWEST,
 ) -> ClassBalancedPlan:
     """Class-balanced batches, and how many of them.
 
@@ -166,6 +170,8 @@ def make_plan(
         config: the settings.
         target: (N,) labels, or (N, C) of 0 and 1.
         steps: so many; by the number of texts if `None`.
+        passes: over the texts, where their number decides.
+        fewest: steps, the same.
     """
     counts = np.bincount(target.astype(np.int64)) if target.ndim == 1 else (target > 0).sum(axis=0)
     counts = counts[counts > 0]
@@ -175,7 +181,7 @@ def make_plan(
     together = max(config.batch_size // texts, 2)
     rows = min(together, classes) * texts
     if steps is None:
-        steps = min(max(FEWEST, math.ceil(PASSES * len(target) / rows)), MOST)
+        steps = min(max(fewest, math.ceil(passes * len(target) / rows)), MOST)
     return ClassBalancedPlan(target, steps, classes=together, texts=texts, seed=config.seed)
 
 
@@ -264,7 +270,9 @@ def train_contrastive_stage(
         loss=config.loss,
         source=Source.of(table),
         evaluation=evaluation,
-        arguments=config.arguments(len(plan), rows=plan.batch_size),
+        arguments=config.arguments(
+            len(plan), rows=plan.batch_size, learning_rate=config.rate_for(embedder.dimensions)
+        ),
         plan=plan,
         card=lambda result: fit.card_of(embedder, result),
     )

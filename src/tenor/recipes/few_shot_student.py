@@ -21,7 +21,12 @@ from tenor.models.embedder import Embedder
 from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.models.static import StaticEmbedder
 from tenor.recipes.embedder_fit import EmbedderFit
-from tenor.recipes.few_shot import FewShotConfig
+from tenor.recipes.few_shot import (
+    STUDENT_FEWEST,
+    STUDENT_LEARNING_RATE,
+    STUDENT_PASSES,
+    FewShotConfig,
+)
 from tenor.recipes.few_shot_data import FewShotData
 from tenor.recipes.few_shot_stages import (
     HeadSettings,
@@ -100,12 +105,13 @@ def _train(
     target_NC: npt.NDArray[np.float32],
 ) -> dict[str, Any]:
     labels = target_NC >= 0.5 if data.multi_label else target_NC.argmax(axis=1)
-    plan = make_plan(config, labels, config.student_steps)
+    plan = make_plan(config, labels, config.student_steps, STUDENT_PASSES, STUDENT_FEWEST)
     counts = pair_counts(plan, labels)
     announce_pairs(plan, counts, "student")
     rate = config.student_learning_rate
-    if rate is None and isinstance(student, StaticEmbedder):
-        rate = STATIC_LEARNING_RATE
+    if rate is None:
+        static = isinstance(student, StaticEmbedder)
+        rate = STATIC_LEARNING_RATE if static else STUDENT_LEARNING_RATE
     arguments = config.arguments(len(plan), rows=plan.batch_size, learning_rate=rate)
     path = str(config.unlabelled)
     result = fit.train(
