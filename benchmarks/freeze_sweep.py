@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_600)
     parser.add_argument("--seeds", type=int, default=3, help="turns, each with its own seed")
     parser.add_argument("--sides", type=int, default=2, help="3: also the Trainer's defaults")
+    parser.add_argument("--name", default="", help="of the results, behind freeze_sweep")
     given = parser.parse_args()
     if given.side:
         side(given.side)
@@ -130,7 +131,7 @@ def main() -> None:
             found = one.turn({"seed": seed, "rows": given.rows})
             print(f"seed {seed}: {one.name}: {found}", flush=True)
     rows = [row(one, sides[0]) for one in sides]
-    write("freeze_sweep", {"rows": given.rows, "threads": THREADS, "sides": rows})
+    write(f"freeze_sweep{given.name}", {"rows": given.rows, "threads": THREADS, "sides": rows})
     for found in rows:
         print(found)
     for one in sides:
