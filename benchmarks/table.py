@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,16 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 RATES = {"texts_per_second": "texts/s", "rows_per_second": "rows/s"}
-KNOWN = ("encode_", "train_", "score_")  # how the names of results with sides begin
+# How the names of results with sides begin.
+KNOWN = ("encode_", "train_", "score_", "few_shot_", "freeze_sweep", "tsdae_", "mlm_")
+QUALITIES = {
+    "stsb_test_spearman": "STS-B test Spearman",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "perplexity": "perplexity",
+}
 VERSIONS = ("python", "tenor", "torch", "transformers", "sentence-transformers")
-HEAD = ("workload", "side", "rate", "Tenor is faster", "peak memory", "STS-B test Spearman")
+HEAD = ("workload", "side", "rate", "Tenor is faster", "peak memory", "quality")
 NOTHING = "Nothing has been measured yet: run `scripts/bench`."
 
 
@@ -102,33 +110,46 @@ def _is_known(name: str, document: Mapping[str, Any]) -> bool:
     sides = document.get("sides")
     if not name.startswith(KNOWN) or not isinstance(sides, list) or not sides:
         return False
-    figures = {*RATES, "mean"}
+    figures = {*RATES, "mean", "seconds"}
     return all(isinstance(one, dict) and "side" in one and figures & one.keys() for one in sides)
 
 
 def _add(table: Table, name: str, document: Mapping[str, Any]) -> None:
-    workload = re.sub(r"_(speed|quality)$", "", name).replace("_", " ", 1)
+    workload = re.sub(r"_(speed|quality)$", "", name)
+    start = next(known for known in KNOWN if name.startswith(known))
+    workload = workload.replace(start, start.replace("_", " "), 1)
     for one in document["sides"]:
         row = table.rows.setdefault((workload, one["side"]), Row())
         for key, unit in RATES.items():
             if key in one:
                 row.rate = f"{one[key]:,.0f} {unit}"
+        if "seconds" in one and not name.startswith("train_") and not RATES.keys() & one.keys():
+            row.rate = f"{statistics.median(one['seconds']):,.0f} s"
         if one.get("tenor_is_faster"):
             ratio = one["tenor_is_faster"]
             row.ratio = f"{ratio['median']:.2f}× [{ratio['min']:.2f}, {ratio['max']:.2f}]"
         # The speed run's peak counts where there is one: it is the same work on every side.
         if one.get("peak_mib") and (not row.peak or not name.endswith("_quality")):
             row.peak = f"{one['peak_mib']:,.0f} MiB"
-        if "mean" in one:
-            seeds = len(one["stsb_test_spearman"])
-            spread = f" ± {one['deviation']:.4f}, {seeds} seeds" if seeds > 1 else ", 1 seed"
-            row.quality = f"{one['mean']:.4f}{spread}"
-        elif "stsb_test_spearman" in one:
-            row.quality = f"{one['stsb_test_spearman']:.4f}"
+        row.quality = _quality(one) or row.quality
         if one.get("share_of_bf16_products"):
             share = f"{one['side']} {one['share_of_bf16_products']:.0%}"
             table.shares.setdefault(workload, []).append(share)
     table.settings.setdefault(_setting(document), []).append(name)
+
+
+def _quality(one: Mapping[str, Any]) -> str:
+    """A side's figure; its mean and deviation where there are several."""
+    for key, metric in QUALITIES.items():
+        if key not in one:
+            continue
+        if not isinstance(one[key], list):
+            return f"{one[key]:.4f} {metric}"
+        if "mean" in one:  # else turns of a speed run, on a part of the rows
+            seeds = len(one[key])
+            spread = f" ± {one['deviation']:.4f}, {seeds} seeds" if seeds > 1 else ", 1 seed"
+            return f"{one['mean']:.4f} {metric}{spread}"
+    return ""
 
 
 def _setting(document: Mapping[str, Any]) -> str:

@@ -37,6 +37,17 @@ def results(tmp_path):
         "train_mnr_speed": {**SETTING, "sides": speed},
         "train_mnr_quality": {**SETTING, "commit": "def5678", "sides": quality},
         "memory_stream": {"sides": ["anything"]},
+        "few_shot_trec": {
+            "sides": [
+                {
+                    "side": "tenor",
+                    "accuracy": [0.7, 0.8, 0.9],
+                    "mean": 0.8,
+                    "deviation": 0.1,
+                    "seconds": [11.0, 12.0, 19.0],
+                },
+            ]
+        },
         "encode_other": {"figures": 1},
         "list": [1, 2],
     }.items():
@@ -47,10 +58,12 @@ def results(tmp_path):
 def test_every_known_result_becomes_a_row_and_the_others_are_passed_over(results):
     lines = render(collect(results)).splitlines()
     assert [line for line in lines if line.startswith("| ")][2:] == [
-        "| encode reviews | tenor | 1,234 texts/s |  | 831 MiB | 0.8205 |",
-        "|  | peer | 494 texts/s | 2.50× [2.25, 2.75] | 1,032 MiB | 0.8203 |",
-        "| train mnr | tenor | 141 rows/s |  | 900 MiB | 0.8200 ± 0.0141, 2 seeds |",
-        "|  | peer |  |  | 2,183 MiB | 0.8000, 1 seed |",
+        "| encode reviews | tenor | 1,234 texts/s |  | 831 MiB | 0.8205 STS-B test Spearman |",
+        "|  | peer | 494 texts/s | 2.50× [2.25, 2.75] | 1,032 MiB | 0.8203 STS-B test Spearman |",
+        "| few shot trec | tenor | 12 s |  |  | 0.8000 accuracy ± 0.1000, 3 seeds |",
+        "| train mnr | tenor | 141 rows/s |  | 900 MiB "
+        "| 0.8200 STS-B test Spearman ± 0.0141, 2 seeds |",
+        "|  | peer |  |  | 2,183 MiB | 0.8000 STS-B test Spearman, 1 seed |",
     ]
 
 
