@@ -196,7 +196,7 @@ def main() -> None:
             print(
                 f"seed {seed}: {side}: {figures(given.workload, cosine, one['gold'])}", flush=True
             )
-    report(given.workload, settings, runs)
+        report(given.workload, settings, runs)  # of the seeds so far: each takes half an hour
 
 
 def report(workload: str, settings: dict[str, Any], runs: list[dict[str, Any]]) -> None:

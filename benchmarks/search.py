@@ -74,7 +74,9 @@ class Judged:
 
         corpus, queries, qrels = (read(workload, name) for name in ("corpus", "queries", "qrels"))
         grades: dict[str, dict[str, float]] = {}
-        for query, document, score in zip(*(qrels[name] for name in qrels), strict=False):
+        for query, document, score in zip(
+            qrels["query_id"], qrels["doc_id"], qrels["score"], strict=True
+        ):
             grades.setdefault(query, {})[document] = score
         text_of = dict(zip(queries["id"], queries["text"], strict=True))
         self.row_of = {name: row for row, name in enumerate(corpus["id"])}
