@@ -1,5 +1,6 @@
 """What all tests share: no network, the same random numbers, real data where there is any."""
 
+import logging
 import os
 import random
 import sys
@@ -23,6 +24,23 @@ def _same_random_numbers():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def failed_reports():
+    """A run bears with a report that cannot be made; a test does not."""
+    failed = []
+
+    class Watch(logging.Handler):
+        def emit(self, record):
+            if record.msg.startswith("no report could be made"):
+                failed.append(record.getMessage())
+
+    watch = Watch(logging.WARNING)
+    logging.getLogger("tenor").addHandler(watch)
+    yield failed
+    logging.getLogger("tenor").removeHandler(watch)
+    assert not failed
 
 
 @pytest.fixture

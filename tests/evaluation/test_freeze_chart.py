@@ -1,11 +1,7 @@
-"""The chart of a freeze sweep, with and without memory, and without the extra that draws."""
+"""The chart of a freeze sweep, with and without memory."""
 
-import sys
 import xml.etree.ElementTree as ElementTree
 
-import pytest
-
-from tenor.errors import MissingExtraError
 from tenor.evaluation.freeze_chart import freeze_chart
 
 
@@ -22,7 +18,6 @@ def rows(*peaks):
 
 
 def test_quality_time_and_memory_over_the_depths():
-    pytest.importorskip("vl_convert")
     drawing = freeze_chart(rows(2e9, 1e9, 1e9), "macro_f1")
     assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
     for text in ("macro_f1 on the test texts", "Training, minutes", "Peak memory", ">4<"):
@@ -30,11 +25,4 @@ def test_quality_time_and_memory_over_the_depths():
 
 
 def test_no_panel_for_memory_that_nobody_could_measure():
-    pytest.importorskip("vl_convert")
     assert "Peak memory" not in freeze_chart(rows(2e9, None), "macro_f1")
-
-
-def test_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "vl_convert", None)
-    with pytest.raises(MissingExtraError, match="report"):
-        freeze_chart(rows(1e9), "macro_f1")

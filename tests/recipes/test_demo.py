@@ -44,7 +44,6 @@ def packages(tmp_path_factory):
 def config(packages, tmp_path, monkeypatch):
     """Settings of a small demo, where these packages are installed and MiniLM is tiny."""
     pytest.importorskip("jinja2", reason="the extra report is not installed")
-    pytest.importorskip("vl_convert", reason="the extra report is not installed")
     start = tiny_model(tmp_path / "minilm")
     load = Embedder.load
 

@@ -16,6 +16,7 @@ from tenor.cli import (
     few_shot_commands,
     mteb_commands,
     plan_commands,
+    report_commands,
     search_commands,
     static_commands,
     sweep_commands,
@@ -67,6 +68,7 @@ def add_to(app: App) -> None:
     tagger_commands.add_to(train, evaluate)
     sweep_commands.add_to(app)
     compare_commands.add_to(app)
+    report_commands.add_to(app)
     app.command(demo)
 
 

@@ -1,59 +1,51 @@
-"""Charts as plain SVG, drawn once by Vega-Lite (extra `report`).
-
-SVG instead of an embedded Vega: a report then needs no script, opens from any disk or mail, prints,
-and weighs kilobytes instead of a megabyte. Each chart is drawn for a desktop and for a phone, so
-that its letters stay readable; the page's style sheet shows the one that fits, and turns the
-colours used here into those of the dark mode.
-"""
+"""The charts of reports, each drawn for a desktop and for a phone."""
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from tenor.errors import MissingExtraError
+from tenor.evaluation.svg import Drawing, Frame, Scale, for_screens, text_width
 
 if TYPE_CHECKING:
     from tenor.evaluation.report_sections import Comparison
 
-__all__ = ["comparison_bars", "loss_curve"]
+__all__ = [
+    "Choice",
+    "comparison_bars",
+    "histograms",
+    "loss_curve",
+    "pareto",
+    "score_ranges",
+    "thin",
+]
 
 Points = Sequence[tuple[float, float]]
-Spec = dict[str, Any]
 
-# templates/report.css finds them by these values.
-_PAPER, _INK, _MUTED, _GRID = "#ffffff", "#1f2933", "#5f6b7a", "#e4e7eb"
-_BEFORE, _AFTER = "#9aa8b9", "#0f766e"
-_WIDTHS = {"wide": 660, "narrow": 270}
-_MOST_POINTS = 200
+MOST_POINTS = 200
+BINS = 30
+BAR, GAP = 14, 3
 
-_CONFIG: Spec = {
-    "background": None,
-    "font": "Helvetica, Arial, sans-serif",
-    "view": {"stroke": None},
-    "axis": {
-        "domainColor": _GRID,
-        "gridColor": _GRID,
-        "tickColor": _GRID,
-        "labelColor": _MUTED,
-        "titleColor": _MUTED,
-        "titleFontWeight": "normal",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "labelLimit": 160,
-    },
-    "title": {"color": _INK, "fontSize": 13, "fontWeight": "normal", "anchor": "start"},
-    "legend": {
-        "labelColor": _INK,
-        "labelFontSize": 12,
-        "title": None,
-        "orient": "top",
-        "symbolType": "square",
-    },
-}
+
+class Choice(NamedTuple):
+    """A model on a plot of quality against cost.
+
+    Attributes:
+        name: the model's.
+        cost: what it takes, above 0.
+        value: its quality.
+        low: lower end of the quality's interval.
+        high: upper end.
+        on_front: whether no other is both better and cheaper.
+    """
+
+    name: str
+    cost: float
+    value: float
+    low: float
+    high: float
+    on_front: bool
 
 
 def loss_curve(loss: Points, validation: Points, validation_metric: str) -> str:
@@ -67,20 +59,32 @@ def loss_curve(loss: Points, validation: Points, validation_metric: str) -> str:
 
     Returns:
         SVG for wide and for narrow screens, one after the other; "" where there is no curve.
-
-    Raises:
-        MissingExtraError: the extra `report` is not installed.
     """
     loss, validation = _finite(loss), _finite(validation)
     last = max((step for step, _ in (*loss, *validation)), default=0.0)
-    panels: list[Spec] = []
-    if len(loss) > 1:
-        mark = {"type": "line", "color": _AFTER, "strokeWidth": 2}
-        panels.append(_panel(thin(loss), "Training loss", mark, last, 180))
-    if len(validation) > 1:
-        mark = {"type": "line", "color": _AFTER, "strokeWidth": 2, "point": {"color": _AFTER}}
-        panels.append(_panel(validation, f"Validation: {validation_metric}", mark, last, 120))
-    return _svg(panels) if panels else ""
+
+    def draw(width: float) -> Drawing:
+        drawing = Drawing(width)
+        both = len(loss) > 1 and len(validation) > 1
+        if len(loss) > 1:
+            points = thin(loss)
+            frame = Frame(
+                drawing, "Training loss", (0, last), _ends(points), height=170,
+                x_title="" if both else "step",
+            )  # fmt: skip
+            drawing.curve([(frame.x(step), frame.y(value)) for step, value in points])
+        if len(validation) > 1:
+            title = f"Validation: {validation_metric}"
+            frame = Frame(
+                drawing, title, (0, last), _ends(validation), height=120, x_title="step"
+            )  # fmt: skip
+            drawing.curve([(frame.x(step), frame.y(value)) for step, value in validation])
+            for step, value in validation:
+                where = f"step {step:g}: {value:.4f}"
+                drawing.point(frame.x(step), frame.y(value), 3.5, "after", title=where)
+        return drawing
+
+    return for_screens(draw) if len(loss) > 1 or len(validation) > 1 else ""
 
 
 def comparison_bars(comparisons: Sequence[Comparison], before: str, after: str) -> str:
@@ -93,73 +97,185 @@ def comparison_bars(comparisons: Sequence[Comparison], before: str, after: str) 
 
     Returns:
         SVG for wide and for narrow screens, one after the other; "" where there is nothing to draw.
-
-    Raises:
-        MissingExtraError: the extra `report` is not installed.
     """
-    rows = [
-        {
-            "metric": comparison.metric,
-            "system": system,
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "label": f"{estimate.value:.{comparison.digits}f}",
-        }
-        for comparison in comparisons
-        if all(math.isfinite(number) for number in (*comparison.before, *comparison.after))
-        for system, estimate in ((before, comparison.before), (after, comparison.after))
-    ]
-    if not rows:
+    drawn = [each for each in comparisons if all(map(math.isfinite, (*each.before, *each.after)))]
+    if not drawn:
         return ""
-    metrics = list(dict.fromkeys(str(row["metric"]) for row in rows))
-    base: Spec = {
-        "y": {
-            "field": "metric",
-            "type": "nominal",
-            "sort": metrics,
-            "title": None,
-            "axis": {"ticks": False, "domain": False, "labelColor": _INK, "labelPadding": 8},
-            "scale": {"paddingInner": 0.32, "paddingOuter": 0.1},
-        },
-        "yOffset": {"field": "system", "sort": [before, after]},
-    }
-    bars: Spec = {
-        "mark": {"type": "bar", "cornerRadiusEnd": 2},
-        "encoding": {
-            "x": {
-                "field": "value",
-                "type": "quantitative",
-                "title": None,
-                "axis": {"tickCount": 5},
-            },
-            "color": {
-                "field": "system",
-                "type": "nominal",
-                "sort": [before, after],
-                "scale": {"domain": [before, after], "range": [_BEFORE, _AFTER]},
-            },
-        },
-    }
-    # Dark on dark, half of an interval would be lost on its bar: it gets an edge of paper.
-    intervals: list[Spec] = [
-        {
-            "mark": {"type": "rule", "color": colour, "strokeWidth": width},
-            "encoding": {"x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}},
-        }
-        for colour, width in ((_PAPER, 4.5), (_INK, 1.5))
-    ]
-    labels: Spec = {
-        "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "color": _INK},
-        "encoding": {"x": {"field": "high", "type": "quantitative"}, "text": {"field": "label"}},
-    }
-    panel: Spec = {
-        "data": {"values": rows},
-        "height": {"step": 20},
-        "encoding": base,
-        "layer": [bars, *intervals, labels],
-    }
-    return _svg([panel])
+    ends = [end for each in drawn for end in (*each.before, *each.after)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+
+    def draw(width: float) -> Drawing:
+        drawing = Drawing(width)
+        _legend(drawing, ((before, "before"), (after, "after")))
+        across = Scale(low, high if high > low else low + 1, 0, width - 52)
+        for each in drawn:
+            drawing.text(0, drawing.height + 12, each.metric, "ink")
+            drawing.height += 18
+            for estimate, style in ((each.before, "before"), (each.after, "after")):
+                top = drawing.height
+                ends = sorted((across(0.0), across(estimate.value)))
+                words = f"{estimate.value:.{each.digits}f}"
+                title = (
+                    f"{words}, {estimate.low:.{each.digits}f} to {estimate.high:.{each.digits}f}"
+                )
+                drawing.box(ends[0], top, ends[1] - ends[0], BAR, style, title=title)
+                middle = top + BAR / 2
+                drawing.line(across(estimate.low), middle, across(estimate.high), middle, "rule")
+                furthest = max(across(estimate.high), ends[1])
+                drawing.text(furthest + 6, middle + 4, words, "ink")
+                drawing.height += BAR + GAP
+            drawing.height += 9
+        return drawing
+
+    return for_screens(draw)
+
+
+def histograms(scores: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    """Draw how the scores of positive and of negative pairs are spread.
+
+    Args:
+        scores: of the positives and of the negatives, by the name of the model that gave them; one
+            panel each, on the same axis.
+
+    Returns:
+        SVG for wide and for narrow screens; "" where there is no score.
+    """
+    every = [value for sides in scores.values() for side in sides for value in side]
+    if not every:
+        return ""
+    low, high = min(every), max(every)
+    high = high if high > low else low + 1.0
+
+    def draw(width: float) -> Drawing:
+        drawing = Drawing(width)
+        _legend(drawing, (("negatives", "before"), ("positives", "after")))
+        for number, (name, (positive, negative)) in enumerate(scores.items()):
+            counted = [_shares(side, low, high) for side in (negative, positive)]
+            top = max(max(shares) for shares in counted)
+            title = "score" if number == len(scores) - 1 else ""
+            frame = Frame(
+                drawing, f"{name}: share of the pairs, %", (low, high), (0, 100 * top),
+                height=110, x_title=title, y_ticks=3,
+            )  # fmt: skip
+            step = (high - low) / BINS
+            for shares, style in zip(counted, ("before", "after"), strict=True):
+                for place, share in enumerate(shares):
+                    left, right = frame.x(low + place * step), frame.x(low + (place + 1) * step)
+                    above = frame.y(100 * share)
+                    at = f"{low + place * step:.3g} to {low + (place + 1) * step:.3g}"
+                    title = f"{at}: {100 * share:.1f} %"
+                    drawing.box(
+                        left, above, right - left - 0.5, frame.y(0) - above, style,
+                        title=title if share else "", opacity=0.65,
+                    )  # fmt: skip
+        return drawing
+
+    return for_screens(draw)
+
+
+def score_ranges(scores: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    """Draw which scores a model gives to pairs of low, middling and high gold scores.
+
+    Args:
+        scores: gold scores and the model's, by the name of the model.
+
+    Returns:
+        SVG for wide and for narrow screens: in each of five equal ranges of gold scores the middle
+        half of the model's as a box, the middle 90 % as a line; "" where there is no score.
+    """
+    scores = {name: (gold, own) for name, (gold, own) in scores.items() if len(own)}
+    if not scores:
+        return ""
+    every = [value for _, own in scores.values() for value in own]
+    low, high = min(every), max(every)
+
+    def draw(width: float) -> Drawing:
+        drawing = Drawing(width)
+        _legend(drawing, tuple((n, s) for n, s in zip(scores, ("before", "after"), strict=False)))
+        gold = next(iter(scores.values()))[0]
+        least, most = min(gold), max(gold)
+        frame = Frame(
+            drawing, "model's score", (0, 5), (low, high), height=190, x_ticks=0, y_ticks=5
+        )  # fmt: skip
+        step = (most - least) / 5 or 1.0
+        many = len(scores)
+        for place in range(5):
+            ends = least + place * step, least + (place + 1) * step
+            for number, (name, (own_gold, own)) in enumerate(scores.items()):
+                within = sorted(
+                    value
+                    for value, truth in zip(own, own_gold, strict=True)
+                    if min(4, int((truth - least) / step)) == place
+                )
+                if not within:
+                    continue
+                five, quarter, middle, three, top = (
+                    within[min(len(within) - 1, int(share * len(within)))]
+                    for share in (0.05, 0.25, 0.5, 0.75, 0.95)
+                )
+                bar = 0.7 / many
+                left = frame.x(place + 0.15 + number * bar)
+                right = frame.x(place + 0.15 + (number + 1) * bar) - 2
+                centre = (left + right) / 2
+                style = ("before", "after")[number % 2]
+                said = (
+                    f"{name}, gold {ends[0]:.3g} to {ends[1]:.3g}: median {middle:.3f}, "
+                    f"middle half {quarter:.3f} to {three:.3f}, {len(within):,} pairs"
+                )
+                drawing.line(centre, frame.y(five), centre, frame.y(top), "rule")
+                above = frame.y(three)
+                drawing.box(
+                    left, above, right - left, max(frame.y(quarter) - above, 1), style, title=said
+                )
+                drawing.line(left, frame.y(middle), right, frame.y(middle), "rule")
+            words = f"{ends[0]:.2g}–{ends[1]:.2g}"
+            drawing.text(frame.x(place + 0.5), frame.y.start + 16, words, anchor="middle")
+        drawing.height += 18
+        drawing.text(width / 2, drawing.height, "gold score", anchor="middle")
+        drawing.height += 6
+        return drawing
+
+    return for_screens(draw)
+
+
+def pareto(choices: Sequence[Choice], cost: str, quality: str) -> str:
+    """Draw models by what they cost and how good they are, and the front that none is beyond.
+
+    Args:
+        choices: the models.
+        cost: what is paid, with its unit.
+        quality: what is got.
+
+    Returns:
+        SVG for wide and for narrow screens; "" where there is no model.
+    """
+    choices = [each for each in choices if each.cost > 0 and math.isfinite(each.value)]
+    if not choices:
+        return ""
+    costs = [each.cost for each in choices]
+    ends = min(costs) / 1.5, max(costs) * 1.5
+    values = [end for each in choices for end in (each.low, each.high)]
+
+    def draw(width: float) -> Drawing:
+        drawing = Drawing(width)
+        frame = Frame(
+            drawing, quality, ends, (min(values), max(values)), height=220, x_title=cost,
+            logarithmic=True,
+        )  # fmt: skip
+        front = sorted((each.cost, each.value) for each in choices if each.on_front)
+        drawing.curve([(frame.x(x), frame.y(y)) for x, y in front], "curve-before")
+        taken: list[tuple[float, float, float]] = []
+        for each in sorted(choices, key=lambda one: one.cost):
+            x, y = frame.x(each.cost), frame.y(each.value)
+            drawing.line(x, frame.y(each.low), x, frame.y(each.high), "rule")
+            title = f"{each.name}: {each.value:.4f}, {each.cost:.4g} ({cost})"
+            style = "after" if each.on_front else "before"
+            drawing.point(x, y, 5, style, title=title)
+            name = each.name if len(each.name) <= 28 else each.name[:12] + "…" + each.name[-14:]
+            _label(drawing, name, x, y, taken)
+        return drawing
+
+    return for_screens(draw)
 
 
 def thin(points: Points) -> list[tuple[float, float]]:
@@ -170,7 +286,7 @@ def thin(points: Points) -> list[tuple[float, float]]:
     >>> thin([(step, float(step % 2)) for step in range(400)])[:2]
     [(0.5, 0.5), (2.5, 0.5)]
     """
-    run = math.ceil(len(points) / _MOST_POINTS)
+    run = math.ceil(len(points) / MOST_POINTS)
     if run <= 1:
         return list(points)
     runs = [points[start : start + run] for start in range(0, len(points), run)]
@@ -180,56 +296,39 @@ def thin(points: Points) -> list[tuple[float, float]]:
     ]
 
 
-def _panel(points: Points, title: str, mark: Spec, last: float, height: int) -> Spec:
-    return {
-        "title": title,
-        "height": height,
-        "data": {"values": [{"step": step, "value": value} for step, value in points]},
-        "mark": mark,
-        "encoding": {
-            "x": {
-                "field": "step",
-                "type": "quantitative",
-                "title": "step",
-                "scale": {"domain": [0, last], "nice": False},
-                "axis": {"grid": False, "tickCount": 5},
-            },
-            "y": {
-                "field": "value",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"zero": False, **_span([value for _, value in points])},
-                "axis": {"tickCount": 4},
-            },
-        },
-    }
+def _label(
+    drawing: Drawing, name: str, x: float, y: float, taken: list[tuple[float, float, float]]
+) -> None:
+    """A name beside a point, where no other name stands."""
+    wide = text_width(name)
+    left = min(max(x + 8, 0), drawing.width - wide)
+    height = y - 7
+    while any(abs(height - other) < 13 and left < end and start < left + wide
+              for start, end, other in taken):  # fmt: skip
+        height += 13
+    taken.append((left, left + wide, height))
+    drawing.text(left, height, name, "ink")
 
 
-def _span(values: Sequence[float]) -> Spec:
-    """Room around values that are all the same, which Vega-Lite would label as 1."""
-    if min(values) < max(values):
-        return {}
-    room = abs(values[0]) / 10 or 1.0
-    return {"domain": [values[0] - room, values[0] + room]}
+def _legend(drawing: Drawing, entries: Sequence[tuple[str, str]]) -> None:
+    left = 0.0
+    for name, style in entries:
+        drawing.box(left, drawing.height + 2, 11, 11, style)
+        drawing.text(left + 17, drawing.height + 12, name, "ink")
+        left += 17 + text_width(name) + 18
+    drawing.height += 24
 
 
-def _svg(panels: Sequence[Spec]) -> str:
-    try:
-        import vl_convert
-    except ImportError as error:
-        raise MissingExtraError("report", "A chart") from error
-    drawings = []
-    for name, width in _WIDTHS.items():
-        spec = {
-            "config": _CONFIG,
-            "padding": 4,
-            "vconcat": [{**panel, "width": width} for panel in panels],
-        }
-        drawing = str(vl_convert.vegalite_to_svg(json.dumps(spec), allowed_base_urls=[]))
-        # Inside HTML the name spaces are known; without them the page holds no address at all.
-        drawing = re.sub(r' xmlns(:\w+)?="[^"]*"', "", drawing, count=2)
-        drawings.append(drawing.replace("<svg ", f'<svg data-screen="{name}" ', 1))
-    return "".join(drawings)
+def _shares(values: Sequence[float], low: float, high: float) -> list[float]:
+    counts = [0] * BINS
+    for value in values:
+        counts[min(BINS - 1, int((value - low) / (high - low) * BINS))] += 1
+    return [count / max(len(values), 1) for count in counts]
+
+
+def _ends(points: Points) -> tuple[float, float]:
+    values = [value for _, value in points]
+    return min(values), max(values)
 
 
 def _finite(points: Points) -> list[tuple[float, float]]:

@@ -1,20 +1,19 @@
-"""The curve of a freeze sweep as plain SVG: quality, time and memory over frozen blocks."""
+"""The curve of a freeze sweep: quality, time and memory over frozen blocks."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from tenor.errors import MissingExtraError
-from tenor.evaluation.charts import _AFTER, _BEFORE, _CONFIG, _PAPER, Spec
+from tenor.evaluation.svg import Drawing, Frame, for_screens
 
-__all__ = ["freeze_chart"]
+__all__ = ["freeze_chart", "freeze_figure"]
 
 WIDTH = 560
+Rows = Sequence[dict[str, Any]]
 
 
-def freeze_chart(rows: Sequence[dict[str, Any]], metric: str) -> str:
+def freeze_chart(rows: Rows, metric: str) -> str:
     """Draw what every depth reached and what it took.
 
     Args:
@@ -23,86 +22,52 @@ def freeze_chart(rows: Sequence[dict[str, Any]], metric: str) -> str:
 
     Returns:
         An SVG file's text.
-
-    Raises:
-        MissingExtraError: the extra `report` is not installed.
     """
-    try:
-        import vl_convert
-    except ImportError as error:
-        raise MissingExtraError("report", "A chart") from error
-    values = [
-        {
-            "depth": row["depth"],
-            "value": row["test"]["metrics"][metric],
-            "low": row["test"]["intervals"][metric][0],
-            "high": row["test"]["intervals"][metric][1],
-            "minutes": row["train_seconds"] / 60,
-            "memory": None if row["peak_bytes"] is None else row["peak_bytes"] / 2**30,
-        }
-        for row in rows
-    ]
-    panels = [_quality(metric), _bars("minutes", "Training, minutes")]
-    if all(each["memory"] is not None for each in values):
-        panels.append(_bars("memory", "Peak memory, GiB"))
-    spec = {
-        "config": {**_CONFIG, "background": _PAPER},
-        "padding": 12,
-        "data": {"values": values},
-        "vconcat": panels,
-    }
-    return str(vl_convert.vegalite_to_svg(json.dumps(spec), allowed_base_urls=[]))
+    return _drawn(rows, metric, WIDTH).alone()
 
 
-def _quality(metric: str) -> Spec:
-    curve = {
-        "mark": {"type": "line", "color": _AFTER, "strokeWidth": 2, "point": {"color": _AFTER}},
-        "encoding": {"y": {"field": "value", "type": "quantitative"}},
-    }
-    intervals = {
-        "mark": {"type": "rule", "color": _AFTER, "strokeWidth": 1.5},
-        "encoding": {
-            "y": {
-                "field": "low",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"zero": False},
-                "axis": {"tickCount": 5},
-            },
-            "y2": {"field": "high"},
-        },
-    }
-    return {
-        "title": f"{metric} on the test texts, 95 % intervals",
-        "width": WIDTH,
-        "height": 200,
-        "encoding": {"x": _depths()},
-        "layer": [intervals, curve],
-    }
+def freeze_figure(rows: Rows, metric: str) -> str:
+    """The same inside a page, for wide and for narrow screens."""
+    return for_screens(lambda width: _drawn(rows, metric, width))
 
 
-def _bars(field: str, title: str) -> Spec:
-    return {
-        "title": title,
-        "width": WIDTH,
-        "height": 90,
-        "mark": {"type": "bar", "color": _BEFORE, "cornerRadiusEnd": 2, "width": {"band": 0.5}},
-        "encoding": {
-            "x": _depths(),
-            "y": {
-                "field": field,
-                "type": "quantitative",
-                "title": None,
-                "axis": {"tickCount": 3},
-            },
-        },
-    }
+def _drawn(rows: Rows, metric: str, width: float) -> Drawing:
+    drawing = Drawing(width)
+    ends = [end for row in rows for end in row["test"]["intervals"][metric]]
+    frame = _frame(
+        drawing, f"{metric} on the test texts, 95 % intervals", rows, (min(ends), max(ends)), 200
+    )
+    points = []
+    for place, row in enumerate(rows):
+        value, (low, high) = row["test"]["metrics"][metric], row["test"]["intervals"][metric]
+        x = frame.x(place)
+        points.append((x, frame.y(value)))
+        drawing.line(x, frame.y(low), x, frame.y(high), "rule")
+        title = f"{row['depth']} frozen: {value:.4f}, {low:.4f} to {high:.4f}"
+        drawing.point(x, frame.y(value), 4.5, "after", title=title)
+    drawing.curve(points)
+    panels = [("Training, minutes", [row["train_seconds"] / 60 for row in rows])]
+    if all(row["peak_bytes"] is not None for row in rows):
+        panels.append(("Peak memory, GiB", [row["peak_bytes"] / 2**30 for row in rows]))
+    for title, values in panels:
+        frame = _frame(drawing, title, rows, (0.0, max(values)), 80)
+        half = min(20.0, (frame.x(1) - frame.x(0)) / 4)
+        for place, value in enumerate(values):
+            x, top = frame.x(place), frame.y(value)
+            drawing.box(x - half, top, 2 * half, frame.y(0.0) - top, "before", title=f"{value:.3g}")
+    return drawing
 
 
-def _depths() -> Spec:
-    return {
-        "field": "depth",
-        "type": "ordinal",
-        "title": "frozen blocks",
-        "axis": {"labelAngle": 0, "grid": False},
-    }
+def _frame(
+    drawing: Drawing, title: str, rows: Rows, y: tuple[float, float], height: float
+) -> Frame:
+    """Axes over the depths, each as far from the next."""
+    frame = Frame(
+        drawing, title, (-0.5, len(rows) - 0.5), y, height=height, x_ticks=0, y_ticks=3
+    )  # fmt: skip
+    bottom = frame.y.start
+    for place, row in enumerate(rows):
+        drawing.text(frame.x(place), bottom + 16, str(row["depth"]), anchor="middle")
+    drawing.text(drawing.width / 2, bottom + 31, "frozen blocks", anchor="middle")
+    drawing.height += 24
+    return frame

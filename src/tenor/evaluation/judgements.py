@@ -101,6 +101,11 @@ class Judgements:
         if drop_self:
             self.notes["self_hits_dropped"] = int((self.self_Q >= 0).sum())
 
+    def first_relevant(self) -> npt.NDArray[np.int64]:
+        """(Q,) position in the corpus of a relevant document of each query, the first there is."""
+        rows_Q = np.arange(len(self.query_ids)) * self._documents
+        return self._judged[np.searchsorted(self._judged, rows_Q)] - rows_Q
+
     def grades(self, indices_QK: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the grade of each ranked document, 0 for one that is not relevant.
 

@@ -92,7 +92,10 @@ class PairRanking:
             )
 
     def __call__(self, model: Any) -> EvaluationResult:
-        """Evaluate a model that gives one score; `per_item` holds the figures of each anchor."""
+        """Evaluate a model that gives one score; `per_item` holds the figures of each anchor.
+
+        With them the rank of its first positive, from 1, and the place of the text ranked highest.
+        """
         start = time.perf_counter()
         if len(model.labels) != 1:
             raise ModelError("the model gives labels; only one that gives a single score can rank.")
@@ -103,13 +106,16 @@ class PairRanking:
             raise ModelError("the model gives NaN or infinite scores: its weights are damaged.")
         grades_QK = np.zeros((len(self.lists), CUT))
         ideal_QK = np.zeros((len(self.lists), CUT))
+        ranks_Q, tops_Q = np.zeros((2, len(self.lists)), dtype=np.int64)
         first = 0
         for query, (_, texts, count) in enumerate(self.lists):
             own = scores[first : first + len(texts)]
             first += len(texts)
             # Of equal scores the positive comes last: a constant model must not look good.
             places = np.arange(len(texts))
-            order = np.lexsort((places < count, -own))[:CUT]
+            ranked = np.lexsort((places < count, -own))
+            ranks_Q[query], tops_Q[query] = int((ranked < count).argmax()) + 1, ranked[0]
+            order = ranked[:CUT]
             grades_QK[query, : len(order)] = order < count
             ideal_QK[query, :count] = 1.0
         per_item = {
@@ -128,5 +134,5 @@ class PairRanking:
             model={"name": type(model).__name__},
             data=self.data,
             notes=notes,
-            per_item=per_item,
+            per_item={**per_item, "first_relevant_rank": ranks_Q, "top_document": tops_Q},
         )

@@ -1,13 +1,17 @@
 """A report as one HTML file: opens offline, on a phone, in the dark and on paper.
 
-It holds no script and loads nothing, and its content security policy holds the browser to that.
-What it is made of stands in `report_sections.py`; all of it can be imported from here.
+It loads nothing, and its content security policy holds the browser to that. It holds no script
+but, where there is a map of embeddings, the few lines of `templates/touch.js`, which that policy
+names by their hash.
+What it is made of stands in `report_sections.py` and `run_sections.py`; what reports had from the
+beginning can be imported from here.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +34,7 @@ from tenor.evaluation.report_sections import (
     Text,
     Warnings,
 )
+from tenor.formats.atomic import write_text
 
 __all__ = [
     "BarIntervals",
@@ -95,8 +100,15 @@ def render_report(report: Report) -> str:
         "rank": _rank,
         "breakable": _breakable,
     }
+    script = ""
+    if any(getattr(section, "touchable", False) for section in report.sections):
+        script = environment.get_template("touch.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template("report.html").render(
-        report=report, sections=[*report.sections, report.repeat]
+        report=report,
+        sections=[*report.sections, report.repeat],
+        script=script,
+        script_hash=f"sha256-{digest}",
     )
 
 
@@ -111,11 +123,7 @@ def write_report(path: str | Path, report: Report) -> Path:
         MissingExtraError: the extra `report` is not installed.
     """
     path = Path(path)
-    page = render_report(report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
+    write_text(path, render_report(report))
     return path
 
 

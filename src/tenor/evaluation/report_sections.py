@@ -167,6 +167,8 @@ class RankChange:
         text: of the right document; its beginning is shown.
         before: the document's rank by the first system, from 1; 0: beyond the ranks looked at.
         after: likewise by the second.
+        top_before: text of the document that the first system ranks highest; "": not told.
+        top_after: likewise by the second.
     """
 
     query: str
@@ -174,6 +176,8 @@ class RankChange:
     text: str
     before: int
     after: int
+    top_before: str = ""
+    top_after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,8 +149,9 @@ class Retrieval:
         """Encode queries and documents, each with the prompt of its side, search, and score.
 
         The result's `per_item` holds each metric for every scored query, in the order of the
-        rankings' `query_ids`. Its notes `query_prompt` and `document_prompt` name the prompts that
-        the model was asked to use.
+        rankings' `query_ids`, and with them `first_relevant_rank` and `top_document`, the position
+        in the corpus of what was ranked highest (-1 for nothing). Its notes `query_prompt` and
+        `document_prompt` name the prompts that the model was asked to use.
 
         Raises:
             ModelError: the model returned the wrong shape, or a value that is not finite.
@@ -190,9 +191,18 @@ class Retrieval:
                 "documents_truncated": truncated_documents,
                 **{f"{side}_prompt": name for side, name in prompts.items() if name},
             },
-            per_item=dict(per_item),
+            per_item={
+                **per_item,
+                "first_relevant_rank": _first_rank(grades_QK),
+                "top_document": indices_QK[:, 0],
+            },
         )
         return result, self._rankings(scores_QK, indices_QK, grades_QK)
+
+    @property
+    def right_documents(self) -> npt.NDArray[np.int64]:
+        """(Q,) position in the corpus of a relevant document of each scored query."""
+        return self._judgements.first_relevant()
 
     @property
     def _depth(self) -> int:
@@ -229,14 +239,18 @@ class Retrieval:
     ) -> Rankings:
         # A last "" is what index -1 stands for.
         ids = np.array([*self.document_ids, ""], dtype=object)
-        hits_QK = grades_QK > 0.0
         return Rankings(
             query_ids=list(self.query_ids),
             top=ids[indices_QK[:, :10]],
             indices=indices_QK[:, :10],
             scores=scores_QK[:, :10],
-            first_relevant_rank=np.where(hits_QK.any(axis=1), hits_QK.argmax(axis=1) + 1, 0),
+            first_relevant_rank=_first_rank(grades_QK),
         )
+
+
+def _first_rank(grades_QK: Floats) -> npt.NDArray[np.int64]:
+    hits_QK = grades_QK > 0.0
+    return np.where(hits_QK.any(axis=1), hits_QK.argmax(axis=1) + 1, 0)
 
 
 def _ids_and_texts(name: str, texts: Texts) -> tuple[list[str], list[str]]:

@@ -43,9 +43,11 @@ class TaggingResult(EvaluationResult):
     Args:
         per_type: for each type its name, `precision`, `recall` and `f1`, the interval of each
             (`f1_interval`), `spans` there are and how many were `found`.
+        found: the spans that were found in each text; they are not part of the JSON.
     """
 
     per_type: list[dict[str, Any]] = field(default_factory=list)
+    found: list[list[CharSpan]] = field(default_factory=list, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values."""
@@ -159,6 +161,7 @@ class SpanEvaluation:
             data=self.data,
             notes=notes,
             per_item={"f1": _influence(counts)},
+            found=found,
         )
         return SpanReport(result, errors, self.table.texts, self.table.lines)
 

@@ -154,6 +154,7 @@ class NearestNeighbours:
     ) -> None:
         assert table.target is not None
         self.texts, self.labels = table.columns["text"], np.asarray(table.target)
+        self.names = table.label_names or [str(n) for n in range(int(self.labels.max()) + 1)]
         self.neighbours = min(neighbours, len(self.texts) - 1)
         self.data = data or {"name": "labelled texts"}
 

@@ -8,9 +8,10 @@ same held-out data of the target beside the untouched model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     DEVICES,
     ON_BAD_ROW,
@@ -85,6 +86,8 @@ class AdaptConfig:
         resume: go on with the run in `out`.
     """
 
+    command: ClassVar[str] = "adapt"
+
     text: str
     evaluate: str
     out: str
@@ -155,6 +158,7 @@ class AdaptConfig:
                 raise ConfigError(field, value, f"left out without {needed}")
 
 
+@leaves_report
 def adapt(config: AdaptConfig) -> dict[str, Any]:
     """Adapt a model to a domain stage by stage, measure each, and keep the best.
 

@@ -7,9 +7,10 @@ labels from a source domain, texts from the target.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     DEVICES,
     ON_BAD_ROW,
@@ -79,6 +80,8 @@ class AugmentedConfig(TrainingArguments):
         resume: go on with the run in `out`.
     """
 
+    command: ClassVar[str] = "train augmented"
+
     gold: str
     pool: str
     out: str
@@ -144,6 +147,7 @@ class AugmentedConfig(TrainingArguments):
         return {field.name: getattr(self, field.name) for field in fields(TrainingArguments)}
 
 
+@leaves_report
 def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
     """Train a bi-encoder on gold and silver pairs, and find out whether the silver ones helped.
 

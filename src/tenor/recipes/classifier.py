@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_run_settings, check_shares, device_of
 from tenor.training.freezing import Freezing, FreezingArguments
 
@@ -51,6 +52,8 @@ class ClassifierConfig(FreezingArguments):
             learn better at 1e-4. Left at its default, it is 1e-3 where no block is trained.
     """
 
+    command: ClassVar[str] = "train classifier"
+
     train: str
     out: str
     validation: str | None = None
@@ -92,6 +95,7 @@ class ClassifierConfig(FreezingArguments):
                 raise ConfigError("inverse_regularization", value, "above 0")
 
 
+@leaves_report
 def train_classifier(config: ClassifierConfig) -> dict[str, Any]:
     """Train a classifier, evaluate it, and save it with everything about it.
 
@@ -150,6 +154,7 @@ def train_on_table(
     repeats = describe_repeats(table)
     if repeats is not None:
         tell(repeats)
+    notes = tuple(note for note in (describe_labels(table), repeats) if note)
     held = None
     if config.hold_out:
         table, held = hold_out_by_label(table, config.hold_out, config.seed)
@@ -157,8 +162,8 @@ def train_on_table(
         table, held = _each_label_by_itself(table), held and _each_label_by_itself(held)
     evaluation = evaluation_on_texts(config, table, held)
     if config.head == "logistic":
-        return train_logistic(fit, config, table, evaluation)
-    return _fine_tune(fit, config, table, evaluation, loss)
+        return train_logistic(fit, config, table, evaluation, notes)
+    return _fine_tune(fit, config, table, evaluation, loss, notes)
 
 
 def _fine_tune(
@@ -167,6 +172,7 @@ def _fine_tune(
     table: PairTable,
     evaluation: Evaluation | None,
     loss: str,
+    notes: tuple[str, ...],
 ) -> tuple[dict[str, Any], TextClassifier]:
     from tenor.models.encoder_classifier import EncoderClassifier
     from tenor.recipes.fit import Source, tell
@@ -200,7 +206,7 @@ def _fine_tune(
         ),
         TrainingData.of(table.columns, target, model.tokenizer),
         loss=loss,
-        source=Source.of(table),
+        source=Source.of(table, notes=notes),
         evaluation=evaluation,
         arguments=arguments,
         card=lambda result: model.card(**fit.run.card_facts(result)),

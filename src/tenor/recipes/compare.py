@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError, TenorError
+from tenor.recipes.reporting import leave_report
 
 __all__ = ["CompareConfig", "compare_models"]
 
@@ -30,7 +31,7 @@ class CompareConfig:
         on: tasks: a file of scored pairs, labelled pairs or pairs to rank; a train and a test file
             of labelled texts with a comma between them, or a folder that holds both; or a folder
             with corpus, queries and qrels. The columns tell which.
-        out: folder for compare.json and items.parquet; nothing is stored by default.
+        out: folder for compare.json, items.parquet and report.html; nothing is stored by default.
         under_ms: which model is the best of those whose p95 latency is at most so many
             milliseconds for one text.
         within: which model is the smallest of those whose quality is at most this share below the
@@ -184,3 +185,4 @@ def _store(result: dict[str, Any], parts: list[Path], folder: Path) -> None:
         scratch.unlink(missing_ok=True)
     write_text(folder / "compare.json", json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     log.info("wrote %s and items.parquet", folder / "compare.json")
+    leave_report(folder)

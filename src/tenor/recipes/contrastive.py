@@ -7,9 +7,10 @@ Without labels, pairs are made of documents: see `tenor.recipes.self_supervised`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_run_settings
 from tenor.training.freezing import FreezingArguments
 
@@ -68,6 +69,8 @@ class ContrastiveConfig(FreezingArguments):
             and makes no pair; 0.01.
         resume: go on with the run in `out`.
     """
+
+    command: ClassVar[str] = "train contrastive"
 
     train: str | None = None
     out: str
@@ -144,6 +147,7 @@ class ContrastiveConfig(FreezingArguments):
         return PairMaking(**given, seed=self.seed)
 
 
+@leaves_report
 def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     """Fine-tune an embedder, evaluate it before and after, and save it with everything about it.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     check_above_zero,
     check_least,
@@ -47,6 +48,8 @@ class CrossEncoderConfig(FreezingArguments):
             learn better at 1e-4.
     """
 
+    command: ClassVar[str] = "train cross-encoder"
+
     train: str
     out: str
     validation: str | None = None
@@ -71,6 +74,7 @@ class CrossEncoderConfig(FreezingArguments):
         check_above_zero(self, "scale")
 
 
+@leaves_report
 def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     """Train a cross-encoder, evaluate it before and after, and save it with everything about it.
 

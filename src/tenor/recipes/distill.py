@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_least, check_rates, check_run_settings, device_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class DistillConfig:
         resume: leave a finished run in `out` as it is; an unfinished one starts again.
     """
 
+    command: ClassVar[str] = "distill"
+
     out: str
     model: str = "all-MiniLM-L6-v2"
     text: str | None = None
@@ -76,6 +79,7 @@ class DistillConfig:
             raise ConfigError("dtype", self.dtype, "auto, bf16 or fp32")
 
 
+@leaves_report
 def distill(config: DistillConfig) -> dict[str, Any]:
     """Distil an embedder into a static one, and measure what that costs and gains.
 

@@ -7,9 +7,10 @@ once and all pairs among them used.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     DEVICES,
     ON_BAD_ROW,
@@ -95,6 +96,8 @@ class FewShotConfig:
         seed: decides the draws, the batches and the dropout.
         resume: go on with the run in `out`.
     """
+
+    command: ClassVar[str] = "train few-shot"
 
     out: str
     train: str | None = None
@@ -232,6 +235,7 @@ class FewShotConfig:
         )
 
 
+@leaves_report
 def train_few_shot(config: FewShotConfig) -> dict[str, Any]:
     """Train a classifier on a few texts a class, and measure it beside the untouched embedder.
 

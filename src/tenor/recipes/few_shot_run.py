@@ -11,6 +11,7 @@ import numpy as np
 
 from tenor.data.shots import count_texts
 from tenor.evaluation.compare import difference
+from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.embedder import Embedder
@@ -113,6 +114,8 @@ def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
         "dtype": str(model.embedder.encoder.dtype).removeprefix("torch."),
         "seconds": time.perf_counter() - start,
     }
+    if data.evaluation is not None:
+        write_predictions(run.folder, data.evaluation.items, results[FROZEN], results[kept])
     _save(run, model, result)
     return result
 

@@ -14,6 +14,8 @@ from torch import nn
 from tenor.data.schema import PairTable
 from tenor.errors import RunInterruptedError
 from tenor.evaluation.compare import difference
+from tenor.evaluation.map_sample import StoredMap, map_sample, sample_vectors, write_map
+from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.bulk import keep_few_kernels
@@ -60,11 +62,19 @@ class Evaluation:
         measure: from the model to figures.
         metric: the figure that decides; higher is better.
         overlap: what is known of evaluation texts that stand in the training data, in words.
+        behind: the evaluation that `measure` runs, where it is not that itself; its items are what
+            predictions.parquet tells of.
     """
 
     measure: Callable[[Any], EvaluationResult]
     metric: str
     overlap: str | None = None
+    behind: Any = None
+
+    @property
+    def items(self) -> Any:
+        """The evaluation whose items predictions.parquet tells of."""
+        return self.measure if self.behind is None else self.behind
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class Source:
         path: the file or data set.
         sha256: of the file.
         unit: what a row of token ids stands for: texts or pairs.
+        notes: what else a reader of the result should know of the rows, a sentence each.
     """
 
     rows: int
@@ -84,11 +95,12 @@ class Source:
     path: str
     sha256: str
     unit: str = "texts"
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, table: PairTable, unit: str = "texts") -> Source:
+    def of(cls, table: PairTable, unit: str = "texts", notes: tuple[str, ...] = ()) -> Source:
         """Of a table that was read."""
-        return cls(len(table), len(table.skipped), table.path, table.sha256, unit)
+        return cls(len(table), len(table.skipped), table.path, table.sha256, unit, notes)
 
 
 class Fit:
@@ -174,6 +186,7 @@ class Fit:
         before = _measured(model, evaluation)
         if before is not None:
             tell(f"before: {_figure(before, metric)}")
+        sketch = _Map(model, evaluation) if self.main else None
         if step is None:
             chunk = arguments.chunk_tokens
             step = GradCache(objective, chunk) if chunk else Plain(objective)
@@ -224,6 +237,7 @@ class Fit:
             "after": None if after is None else after.to_json(),
             "difference": difference(before, after, metric),
             "overlap": None if evaluation is None else evaluation.overlap,
+            "notes": list(source.notes),
             "base_model": {"name": model.name, "sha256": model.sha256},
             "data": {"path": source.path, "sha256": source.sha256},
             "versions": versions(),
@@ -235,6 +249,10 @@ class Fit:
             "seconds": time.perf_counter() - self.start,
         }
         if self.main:
+            if evaluation is not None:
+                write_predictions(self.run.folder, evaluation.items, before, after)
+            if sketch is not None:
+                sketch.write(self.run.folder)
             self._save(model, result, card)
         leave_processes()
         return result
@@ -269,6 +287,24 @@ class Fit:
                 f"against before ({change['verdict']})"
             )
         tell(f"saved {self.run.model}")
+
+
+class _Map:
+    """The texts of the map with their vectors before training, where an embedder is trained."""
+
+    def __init__(self, model: Any, evaluation: Evaluation | None) -> None:
+        self.embedder = getattr(model, "embedder", model)
+        self.sample = None
+        if evaluation is not None and hasattr(self.embedder, "encode_counted"):
+            self.sample = map_sample(evaluation.items)
+        if self.sample is not None:
+            self.before = sample_vectors(self.embedder, self.sample)
+
+    def write(self, folder: Path) -> None:
+        """Add those after it, and write map.parquet."""
+        if self.sample is not None:
+            after = sample_vectors(self.embedder, self.sample)
+            write_map(folder, StoredMap(self.sample, self.before, after))
 
 
 def _measured(model: Trainable, evaluation: Evaluation | None) -> EvaluationResult | None:

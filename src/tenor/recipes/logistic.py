@@ -10,6 +10,7 @@ import numpy as np
 
 from tenor.data.labelled_split import folds_by_label
 from tenor.data.schema import PairTable
+from tenor.evaluation.predictions import write_predictions
 from tenor.formats.classifier import LinearClassifier
 from tenor.formats.locate import hash_model
 from tenor.models.embedder import Embedder
@@ -32,6 +33,7 @@ def train_logistic(
     config: ClassifierConfig,
     table: PairTable,
     evaluation: Evaluation | None,
+    notes: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], EmbeddingClassifier]:
     """Fit a linear classifier on embeddings, evaluate and save it.
 
@@ -42,6 +44,7 @@ def train_logistic(
         config: the settings.
         table: labelled texts to train on.
         evaluation: how to measure; `None` measures nothing.
+        notes: what a reader of the result should know of the texts.
 
     Returns:
         What result.json holds, and the model.
@@ -102,6 +105,7 @@ def train_logistic(
         "after": None if after is None else after.to_json(),
         "difference": None,
         "overlap": None if evaluation is None else evaluation.overlap,
+        "notes": list(notes),
         "base_model": {"name": embedder.name, "sha256": embedder.sha256},
         "data": {"path": table.path, "sha256": table.sha256},
         "versions": {**versions(), "scikit-learn": sklearn.__version__},
@@ -110,6 +114,8 @@ def train_logistic(
         "seconds": time.perf_counter() - fit.start,
     }
     if fit.main:
+        if evaluation is not None:
+            write_predictions(fit.run.folder, evaluation.items, None, after)
         _save(fit, model, result)
     return result, model
 

@@ -7,9 +7,10 @@ al. 2020, https://arxiv.org/abs/2004.10964.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     check_least,
     check_no_gradient_caching,
@@ -51,6 +52,8 @@ class MlmConfig(TrainingArguments):
         resume: go on with the run in `out`.
     """
 
+    command: ClassVar[str] = "train mlm"
+
     train: str
     out: str
     column: str = "text"
@@ -84,6 +87,7 @@ class MlmConfig(TrainingArguments):
         check_least(self, 300, "vocab_size")
 
 
+@leaves_report
 def train_mlm(config: MlmConfig) -> dict[str, Any]:
     """Train a masked language model on raw text, and measure its perplexity before and after.
 

@@ -14,6 +14,8 @@ from tenor.data.schema import read_pairs
 from tenor.errors import DataError
 from tenor.evaluation.beir import read_beir
 from tenor.evaluation.compare import difference
+from tenor.evaluation.map_sample import StoredMap, map_sample, sample_vectors, write_map
+from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.evaluation.validation import validation
 from tenor.formats.locate import hash_model
@@ -188,6 +190,11 @@ def save_static(
         layout=model.layout(run.model),
         dimensions=model.dimensions,
     )
+    if held_out.evaluation is not None:
+        write_predictions(run.folder, held_out.evaluation.items, before, after)
+        sample = map_sample(held_out.evaluation.items)
+        if sample is not None:
+            write_map(run.folder, StoredMap(sample, None, sample_vectors(model, sample)))
     model.save(run.model, card=card)
     result["model"] = {"path": str(run.model), "sha256": hash_model(run.model)}
     run.write_result(result)

@@ -8,10 +8,11 @@ that a block runs once a text while it is frozen, in all runs together.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.classifier import ClassifierConfig
+from tenor.recipes.reporting import leaves_report
 from tenor.training.arguments import TrainingArguments
 
 __all__ = ["FreezeSweepConfig", "sweep_freeze"]
@@ -44,6 +45,8 @@ class FreezeSweepConfig(TrainingArguments):
         learning_rate: the highest, reached after warm-up. Left at its default, it is 1e-3 where no
             block is trained.
     """
+
+    command: ClassVar[str] = "sweep freeze"
 
     train: str
     test: str
@@ -109,6 +112,7 @@ class FreezeSweepConfig(TrainingArguments):
         )
 
 
+@leaves_report
 def sweep_freeze(config: FreezeSweepConfig) -> dict[str, Any]:
     """Train with every depth frozen, and measure all of them on the same texts.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenor.errors import MissingExtraError
 from tenor.evaluation.compare import difference
 from tenor.evaluation.freeze_chart import freeze_chart
 from tenor.formats.atomic import write_text
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from tenor.recipes.sweep import FreezeSweepConfig
 
 __all__ = ["draw", "outcome", "tell_outcome"]
-
-log = logging.getLogger("tenor")
 
 CHART = "freeze.svg"
 
@@ -59,18 +55,9 @@ def outcome(
     }
 
 
-def draw(result: dict[str, Any], folder: Path) -> str | None:
-    """Draw the curve into the folder of the sweep.
-
-    Returns:
-        Name of the file, or `None` without the extra that draws.
-    """
-    try:
-        drawing = freeze_chart(result["rows"], result["metric"])
-    except MissingExtraError as error:
-        log.info("no chart: %s", error)
-        return None
-    write_text(folder / CHART, drawing)
+def draw(result: dict[str, Any], folder: Path) -> str:
+    """Draw the curve into the folder of the sweep, and return the file's name."""
+    write_text(folder / CHART, freeze_chart(result["rows"], result["metric"]))
     return CHART
 
 

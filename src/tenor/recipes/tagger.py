@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError, DataError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     check_least,
     check_no_gradient_caching,
@@ -53,6 +54,8 @@ class TaggerConfig(FreezingArguments):
         learning_rate: the highest, reached after warm-up.
     """
 
+    command: ClassVar[str] = "train tagger"
+
     train: str
     out: str
     validation: str | None = None
@@ -88,6 +91,7 @@ class TaggerConfig(FreezingArguments):
         check_no_gradient_caching(self, "no text is compared with another")
 
 
+@leaves_report
 def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     """Train a tagger, evaluate it before and after, and save it with everything about it.
 
@@ -148,7 +152,7 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
         nn.Identity(),
         data,
         loss=loss,
-        source=Source(rows, skipped, table.path, table.sha256, "windows"),
+        source=Source(rows, skipped, table.path, table.sha256, "windows", (table.describe(),)),
         evaluation=evaluation,
         arguments=config,
         card=lambda result: model.card(**fit.run.card_facts({**result, "lost": data.lost})),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import DataError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_no_gradient_caching, check_run_settings
 from tenor.training.arguments import TrainingArguments
 
@@ -58,6 +59,8 @@ class TsdaeConfig(TrainingArguments):
         resume: go on with the run in `out`.
     """
 
+    command: ClassVar[str] = "train tsdae"
+
     train: str
     out: str
     column: str = "text"
@@ -89,6 +92,7 @@ class TsdaeConfig(TrainingArguments):
         Noise(kind=self.noise, ratio=self.noise_ratio, level=self.level)
 
 
+@leaves_report
 def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     """Train an embedder on raw text, and measure it before and after.
 
@@ -198,7 +202,7 @@ def _evaluation(
             notes={**result.notes, "held_out_texts": rebuilt.n},
         )
 
-    return Evaluation(measure, found.metric, found.overlap)
+    return Evaluation(measure, found.metric, found.overlap, behind=found.measure)
 
 
 def _stored_head(folder: Path) -> LanguageHead | None:

@@ -11,9 +11,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError, DataError, MissingExtraError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_least, check_rates, check_run_settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Word2VecConfig:
         resume: leave a finished run in `out` as it is; an unfinished one starts again.
     """
 
+    command: ClassVar[str] = "train word2vec"
+
     train: str
     out: str
     column: str = "text"
@@ -99,6 +102,7 @@ class Word2VecConfig:
             raise ConfigError("remove_components", self.remove_components, "below the dimensions")
 
 
+@leaves_report
 def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
     """Train word vectors on raw text, and save them as a static embedder.
 

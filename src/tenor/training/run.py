@@ -1,9 +1,13 @@
 """A run's folder: what was asked, what happened, what came out.
 
 config.toml   the settings, complete
+command.txt   what to type to get the same
 data.json     SHA-256 of the training data, by its path
 log.jsonl     a line for every logged step and evaluation
 result.json   the figures, when the run is done
+predictions.parquet   what the model gave to each item of the evaluation, where it has items
+map.parquet   vectors of some of its texts, of an embedder
+report.html   all of it to look at, with the extra `report`
 model/        the trained model
 checkpoints/  what `--resume` goes on from
 """
@@ -25,10 +29,12 @@ from transformers import TrainerCallback
 
 from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.formats.atomic import write_text
+from tenor.training.command import command_line
 
 __all__ = ["Run", "machine", "versions"]
 
 CONFIG, DATA, LOG, RESULT = "config.toml", "data.json", "log.jsonl", "result.json"
+COMMAND = "command.txt"
 
 
 class Run:
@@ -83,6 +89,9 @@ class Run:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(stored, tomli_w.dumps(settings))
+        command = command_line(config)
+        if command:
+            write_text(self.folder / COMMAND, command + "\n")
 
     @staticmethod
     def settings(folder: str | Path) -> dict[str, Any]:
