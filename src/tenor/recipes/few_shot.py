@@ -94,6 +94,8 @@ class FewShotConfig:
         device: auto, cpu, cuda or mps.
         dtype: of the products: auto, bf16 or fp32.
         seed: decides the draws, the batches and the dropout.
+        track: hand the figures of the stages on to tensorboard or trackio, too (extras of these
+            names), which write them into the stages' folders.
         resume: go on with the run in `out`.
     """
 
@@ -140,6 +142,7 @@ class FewShotConfig:
     device: str = "auto"
     dtype: str = "auto"
     seed: int = 0
+    track: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -232,6 +235,7 @@ class FewShotConfig:
             save_every=self.save_every or between,
             log_every=self.log_every,
             patience=self.patience,
+            track=self.track,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
 from tenor.training.probe import probe, tried_batches
 from tenor.training.processes import is_first_process, leave_processes
-from tenor.training.run import Run, RunLog, machine, versions
+from tenor.training.run import Run, RunLog, Tracking, machine, versions
 from tenor.training.steps import GradCache, Plain, Step
 from tenor.training.trainer import Trainer
 
@@ -191,6 +191,11 @@ class Fit:
             chunk = arguments.chunk_tokens
             step = GradCache(objective, chunk) if chunk else Plain(objective)
         interrupt = SaveOnInterrupt(tell)
+        callbacks = [RunLog(self.run.log_path, tell), interrupt]
+        tracking = None
+        if arguments.track is not None:
+            tracking = Tracking(arguments.track, self.run.folder, asdict(self.config))
+            callbacks.append(tracking)
         started = time.perf_counter()
         with Trainer(
             model,
@@ -202,7 +207,7 @@ class Fit:
             plan=plan,
             evaluator=None if evaluation is None else lambda m: evaluation.measure(m).metrics,
             metric=metric,
-            callbacks=[RunLog(self.run.log_path, tell), interrupt],
+            callbacks=callbacks,
         ) as trainer:
             at = trainer.latest_checkpoint() if self.resume else None
             self._announce(trainer, source, at)
@@ -212,6 +217,8 @@ class Fit:
                 interrupt.interrupted = True
             finally:
                 interrupt.stop_listening()
+                if tracking is not None:
+                    tracking.close()
             if interrupt.interrupted and trainer.state.global_step < trainer.state.max_steps:
                 raise RunInterruptedError(
                     f"interrupted at step {trainer.state.global_step} of "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tenor.errors import ConfigError, DataError, MissingExtraError
 from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_least, check_rates, check_run_settings
+from tenor.training.tracking import check_tracker, open_tracker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,8 @@ class Word2VecConfig:
         sif_a: the share of the corpus at which a word counts half.
         remove_components: how many common directions to remove from the vectors.
         seed: decides the first vectors and the noise words.
+        track: hand the figures of each epoch on to tensorboard or trackio, too (extras of these
+            names), which write them into the run's folder.
         workers: threads; with more than one a run is quicker, but not reproducible.
         resume: leave a finished run in `out` as it is; an unfinished one starts again.
     """
@@ -85,10 +88,12 @@ class Word2VecConfig:
     remove_components: int = 1
     seed: int = 0
     workers: int = 1
+    track: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
         check_run_settings(self)
+        check_tracker(self.track)
         if self.algorithm not in ("skip-gram", "cbow"):
             raise ConfigError("algorithm", self.algorithm, "skip-gram or cbow")
         if self.weighting not in ("sif", "idf", "none"):
@@ -147,7 +152,14 @@ def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
             f"{corpus.path}: {corpus.rows:,} texts, {total:,} known words "
             f"({unknown:.1%} are unknown), {len(counts) - 1:,} distinct, {len(phrases):,} phrases"
         )
-        vectors = train_vectors(config, numbered, counts, run.log_path)
+        tracker = None
+        if config.track is not None:
+            tracker = open_tracker(config.track, run.folder, run.settings(run.folder))
+        try:
+            vectors = train_vectors(config, numbered, counts, run.log_path, tracker)
+        finally:
+            if tracker is not None:
+                tracker.close()
     table = _weighted(config, vectors, counts, documents, corpus, tokenizer)
     model = StaticEmbedder(table, tokenizer, normalize=True)
     facts = {

@@ -16,6 +16,7 @@ from tenor.recipes.fit import tell
 from tenor.recipes.static_run import RawText
 from tenor.tokens.static_tokenizer import StaticTokenizer
 from tenor.tokens.words import document_frequencies
+from tenor.training.tracking import Tracker, tracked_name
 
 if TYPE_CHECKING:
     from tenor.recipes.word2vec import Word2VecConfig
@@ -45,7 +46,11 @@ def write_numbered(
 
 
 def train_vectors(
-    config: Word2VecConfig, path: Path, counts: npt.NDArray[np.int64], log_path: Path
+    config: Word2VecConfig,
+    path: Path,
+    counts: npt.NDArray[np.int64],
+    log_path: Path,
+    tracker: Tracker | None = None,
 ) -> npt.NDArray[np.float32]:
     """(V, D) the vector of each token; zeros for the unknown, and for words only in phrases."""
     from gensim.models import Word2Vec
@@ -63,7 +68,7 @@ def train_vectors(
         epochs=config.epochs,
     )
     model.build_vocab(corpus_file=str(path))
-    with _Progress(config.epochs, int(counts[1:].sum()), log_path) as progress:
+    with _Progress(config.epochs, int(counts[1:].sum()), log_path, tracker) as progress:
         model.train(
             corpus_file=str(path),
             total_examples=model.corpus_count,
@@ -85,7 +90,10 @@ class _Progress:
     gensim calls the first four methods, and reports within an epoch by its logger alone.
     """
 
-    def __init__(self, epochs: int, words: int, log_path: Path) -> None:
+    def __init__(
+        self, epochs: int, words: int, log_path: Path, tracker: Tracker | None = None
+    ) -> None:
+        self.tracker = tracker
         self.epochs, self.words, self.log_path = epochs, words, log_path
         self.done = 0
         self.started = self.epoch_started = time.perf_counter()
@@ -129,6 +137,9 @@ class _Progress:
         entry = {"epoch": self.done, "seconds": seconds, "words_per_second": self.words / seconds}
         with self.log_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+        if self.tracker is not None:
+            figures = {tracked_name(name): entry[name] for name in ("seconds", "words_per_second")}
+            self.tracker.write(self.done, figures)
         left = (now - self.started) / self.done * (self.epochs - self.done)
         self.bar.update(self.task, completed=self.done)
         if self.done * 10 // self.epochs > (self.done - 1) * 10 // self.epochs:

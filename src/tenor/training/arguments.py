@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenor.errors import ConfigError
+from tenor.training.tracking import check_tracker
 
 __all__ = ["SCHEDULES", "TrainingArguments"]
 
@@ -36,6 +37,8 @@ class TrainingArguments:
         log_every: steps between lines in the log.
         patience: evaluations without a better figure before training stops; 0 for never.
         keep: how many checkpoints to keep.
+        track: hand the figures on to tensorboard or trackio, too (extras of these names), which
+            write them into the run's folder.
     """
 
     epochs: int = 1
@@ -56,6 +59,7 @@ class TrainingArguments:
     log_every: int = 10
     patience: int = 0
     keep: int = 2
+    track: str | None = None
 
     def __post_init__(self) -> None:
         _check("epochs", self.epochs, self.epochs >= 1, "at least 1")
@@ -72,6 +76,7 @@ class TrainingArguments:
         _check("dtype", self.dtype, self.dtype in ("auto", "bf16", "fp32"), "auto, bf16 or fp32")
         _check("log_every", self.log_every, self.log_every >= 1, "at least 1")
         _check("keep", self.keep, self.keep >= 1, "at least 1")
+        check_tracker(self.track)
         for name in ("chunk_tokens", "evaluate_every", "save_every", "patience"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
 
