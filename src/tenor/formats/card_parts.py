@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 from tenor.formats.locate import MINILM
 
 __all__ = [
-    "HUB_ID",
+    "_HUB_ID",
     "as_cell",
     "as_line",
-    "data_name",
     "front_matter",
     "results_section",
     "short_name",
@@ -23,7 +22,7 @@ __all__ = [
     "written_with",
 ]
 
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # What a run records about its training, in the order and the words of the card.
 TRAINING_FACTS = {
     "loss": "Loss",
@@ -48,8 +47,10 @@ def front_matter(
     task: str,
     library: str,
     tags: Sequence[str],
+    language: str | Sequence[str] | None = None,
+    task_of: Callable[[str], str] | None = None,
 ) -> str:
-    """The YAML atop a card that the hub understands, of a model with one task.
+    """The YAML atop a card that the hub understands.
 
     Args:
         name: the model's name.
@@ -58,14 +59,16 @@ def front_matter(
         task: as the hub calls it.
         library: what the hub shows code for.
         tags: to find it by.
+        language: of the texts, as codes.
+        task_of: from a metric to the task that it measures, where that is not the model's.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
         EvalResult(
-            task_type=task,
-            dataset_name=data_name(result.get("data", {})),
-            dataset_type=data_name(result.get("data", {})),
+            task_type=task if task_of is None else task_of(metric),
+            dataset_name=_data_name(result.get("data", {})),
+            dataset_type=_data_name(result.get("data", {})),
             metric_type=metric,
             metric_name=metric,
             metric_value=value,
@@ -75,9 +78,10 @@ def front_matter(
         if value is not None
     ]
     base = MINILM if base_model == MINILM.partition("/")[2] else base_model
-    on_hub = HUB_ID.fullmatch(base) is not None and not Path(base).exists()
+    on_hub = _HUB_ID.fullmatch(base) is not None and not Path(base).exists()
     measured: dict[str, Any] = {"model_name": name, "eval_results": results} if results else {}
     data = ModelCardData(
+        language=language if language is None or isinstance(language, str) else list(language),
         library_name=library,
         pipeline_tag=task,
         tags=list(tags),
@@ -94,7 +98,7 @@ def training_section(training: Mapping[str, Any]) -> str:
     data = training.get("data") or {}
     facts: dict[str, Any] = {}
     if data:
-        facts["Training data"] = data_name(data)
+        facts["Training data"] = _data_name(data)
         facts["SHA-256 of the data"] = data.get("sha256")
     base = training.get("base_model")
     if isinstance(base, Mapping):
@@ -112,7 +116,7 @@ def results_section(training: Mapping[str, Any], evaluation: Sequence[Mapping[st
     before = training.get("before")
     for result in evaluation:
         same = before is not None and _identity(before) == _identity(result)
-        parts.append(f"### {as_cell(data_name(result.get('data', {})))}")
+        parts.append(f"### {as_cell(_data_name(result.get('data', {})))}")
         about = f"{result['n']:,} items"
         if result.get("data", {}).get("sha256"):
             about += f", SHA-256 of the data `{as_cell(result['data']['sha256'])}`"
@@ -152,7 +156,7 @@ def _figure(result: Mapping[str, Any], metric: str) -> str:
     return f"{value:.4f}" + ("" if low is None or high is None else f" [{low:.4f}, {high:.4f}]")
 
 
-def data_name(data: Mapping[str, Any]) -> str:
+def _data_name(data: Mapping[str, Any]) -> str:
     """A data set's name; of a path only the end, for folders are nobody else's business."""
     if data.get("name"):
         return as_line(data["name"])

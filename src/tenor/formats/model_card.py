@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tenor.formats.card_parts import (
-    HUB_ID,
     as_cell,
     as_line,
-    data_name,
+    front_matter,
     results_section,
     short_name,
     table_section,
@@ -19,7 +17,6 @@ from tenor.formats.card_parts import (
     written_with,
 )
 from tenor.formats.layout import EmbedderLayout
-from tenor.formats.locate import MINILM
 
 __all__ = ["model_card"]
 
@@ -62,8 +59,18 @@ def model_card(
     """
     training = training or {}
     title = as_line(name)
+    head = front_matter(
+        title,
+        base_model,
+        evaluation,
+        task="sentence-similarity",
+        library="sentence-transformers",
+        tags=("sentence-transformers", "sentence-similarity", "feature-extraction", "tenor"),
+        language=language,
+        task_of=_task,
+    )
     sections = [
-        f"---\n{_front_matter(title, base_model, evaluation, language)}\n---",
+        f"---\n{head}\n---",
         f"# {as_cell(title)}",
         f"A text embedding model: it turns a text into a vector of {dimensions} dimensions, to be "
         f"compared by {_similarity(layout)}. "
@@ -76,41 +83,6 @@ def model_card(
         table_section("## Versions", training.get("versions") or written_with()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _front_matter(
-    name: str,
-    base_model: str,
-    evaluation: Sequence[Mapping[str, Any]],
-    language: str | Sequence[str] | None,
-) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    results = [
-        EvalResult(
-            task_type=_task(metric),
-            dataset_name=data_name(result.get("data", {})),
-            dataset_type=data_name(result.get("data", {})),
-            metric_type=metric,
-            metric_name=metric,
-            metric_value=value,
-        )
-        for result in evaluation
-        for metric, value in result["metrics"].items()
-        if value is not None
-    ]
-    base = MINILM if base_model == MINILM.partition("/")[2] else base_model
-    on_hub = HUB_ID.fullmatch(base) is not None and not Path(base).exists()
-    measured: dict[str, Any] = {"model_name": name, "eval_results": results} if results else {}
-    data = ModelCardData(
-        language=language if language is None or isinstance(language, str) else list(language),
-        library_name="sentence-transformers",
-        pipeline_tag="sentence-similarity",
-        tags=["sentence-transformers", "sentence-similarity", "feature-extraction", "tenor"],
-        base_model=base if on_hub else None,
-        **measured,
-    )
-    return data.to_yaml()
 
 
 def _usage(name: str, layout: EmbedderLayout) -> str:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tenor.formats.card_parts import (
-    HUB_ID,
     as_cell,
     as_line,
-    data_name,
+    front_matter,
     results_section,
     short_name,
     table_section,
     training_section,
     written_with,
 )
-from tenor.formats.locate import MINILM
 
 __all__ = ["tagger_card"]
 
@@ -54,8 +51,16 @@ def tagger_card(
         "Window": f"{max_seq_length} tokens; longer texts are read in windows that overlap",
         "Decoding": "the most probable sequence of tags that is valid (Viterbi)",
     }
+    head = front_matter(
+        title,
+        base_model,
+        evaluation,
+        task="token-classification",
+        library="transformers",
+        tags=("token-classification", "tenor"),
+    )
     sections = [
-        f"---\n{_front_matter(title, base_model, evaluation)}\n---",
+        f"---\n{head}\n---",
         f"# {as_cell(title)}",
         f"A tagger: it finds spans of words in a text and says what they are. {made}{start}",
         _usage(title),
@@ -87,35 +92,6 @@ def _types(result: Mapping[str, Any]) -> str:
         for row in result.get("per_type", [])
     }
     return table_section("### Types", figures)
-
-
-def _front_matter(name: str, base_model: str, evaluation: Sequence[Mapping[str, Any]]) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    results = [
-        EvalResult(
-            task_type="token-classification",
-            dataset_name=data_name(result.get("data", {})),
-            dataset_type=data_name(result.get("data", {})),
-            metric_type=metric,
-            metric_name=metric,
-            metric_value=value,
-        )
-        for result in evaluation
-        for metric, value in result["metrics"].items()
-        if value is not None
-    ]
-    base = MINILM if base_model == MINILM.partition("/")[2] else base_model
-    on_hub = HUB_ID.fullmatch(base) is not None and not Path(base).exists()
-    measured: dict[str, Any] = {"model_name": name, "eval_results": results} if results else {}
-    data = ModelCardData(
-        library_name="transformers",
-        pipeline_tag="token-classification",
-        tags=["token-classification", "tenor"],
-        base_model=base if on_hub else None,
-        **measured,
-    )
-    return str(data.to_yaml())
 
 
 def _usage(name: str) -> str:
