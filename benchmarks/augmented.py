@@ -232,8 +232,9 @@ def report(workload: str, settings: dict[str, Any], runs: list[dict[str, Any]]) 
 
 def _brief(result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     chosen = {name: result[name] for name in names if name in result}
-    for name in ("comparison", "test"):
-        chosen[name] = {key: v for key, v in chosen[name].items() if key != "results"}
+    here = {"results", "path", "name"}  # figures too many to read, and folders that are gone
+    for name in ("comparison", "test", "silver", "labeller"):
+        chosen[name] = {key: value for key, value in chosen[name].items() if key not in here}
     return chosen
 
 
