@@ -100,3 +100,30 @@ def test_predict_takes_a_tagger_too(tmp_path, capsys):
     assert all(isinstance(row["spans"], list) for row in rows)
     assert run("predict", tmp_path / "tagger", path, "--out", out, "--threshold", 0.3) == 2
     assert "left out with a tagger" in capsys.readouterr().err
+
+
+def test_several_seeds_are_a_table_or_one_object(start, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    out = tmp_path / "run"
+    flags = ["--model", start, "--batch-size", 8, "--hold-out", 0.25, "--dtype", "fp32"]
+    flags += ["--max-steps", 2, "--seeds", 2]
+    assert run("train", "classifier", "--train", data, "--out", out, *flags) == 0
+    shown = " ".join(capsys.readouterr().out.split())  # however it is wrapped
+    result = json.loads((out / "result.json").read_text())
+    found = result["figures"]["validation"]["after"]["macro_f1"]
+    assert f"{found['mean']:.4f} ± {found['deviation']:.4f}" in shown
+    assert "2 seeds" in shown and "luckiest of 2" in shown
+    assert str(out / "model") in shown
+    assert run("train", "classifier", "--out", out, "--resume", "--json") == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == result and printed.count("\n") == 1
+
+
+def test_one_seed_prints_nothing_but_what_is_asked_for(start, data, tmp_path, capsys):
+    flags = ["--model", start, "--batch-size", 8, "--max-steps", 1, "--dtype", "fp32"]
+    assert run("train", "classifier", "--train", data, "--out", tmp_path / "a", *flags) == 0
+    assert capsys.readouterr().out == ""
+    assert (
+        run("train", "classifier", "--train", data, "--out", tmp_path / "b", *flags, "--json") == 0
+    )
+    assert json.loads(capsys.readouterr().out)["steps"] == 1

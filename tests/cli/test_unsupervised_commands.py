@@ -19,8 +19,13 @@ def app():
 
 def test_flags_become_settings(app, monkeypatch):
     seen = []
-    monkeypatch.setattr("tenor.recipes.tsdae.train_tsdae", seen.append)
-    monkeypatch.setattr("tenor.recipes.mlm.train_mlm", seen.append)
+
+    def stub(config):
+        seen.append(config)
+        return {}
+
+    monkeypatch.setattr("tenor.recipes.tsdae.train_tsdae", stub)
+    monkeypatch.setattr("tenor.recipes.mlm.train_mlm", stub)
     common = ["--train", "texts.txt", "--out", "run"]
     run = {"exit_on_error": False, "result_action": "return_value"}
     app(["tsdae", *common, "--no-tie", "--noise", "swap", "--noise-ratio", "0.2"], **run)

@@ -254,14 +254,15 @@ def test_several_draws_and_their_spread(config, caplog):
     caplog.set_level(logging.INFO, logger="tenor")
     config = replace(config, validation=None, hold_out=0.3, shots=2, seeds=3, steps=5, seed=4)
     result = train_few_shot(config)
-    figures = [each["metrics"]["few-shot"] for each in result["seeds"].values()]
-    assert set(result["seeds"]) == {"4", "5", "6"}
-    assert result["mean"]["few-shot"] == pytest.approx(np.mean(figures))
-    assert result["deviation"]["few-shot"] == pytest.approx(np.std(figures, ddof=1))
-    assert "over 3 draws" in caplog.text
+    assert [each["seed"] for each in result["seeds"]] == [4, 5, 6]
+    found = result["figures"]["validation"]
+    assert found.keys() == {"frozen", "few-shot", "after"}
+    figures = found["few-shot"]["macro_f1"]
+    assert figures["mean"] == pytest.approx(np.mean(figures["values"]))
+    assert figures["deviation"] == pytest.approx(np.std(figures["values"], ddof=1))
+    assert "over 3 seeds" in caplog.text
     assert loaded(config).sha256 == result["model"]["sha256"]
-    kept = result["seeds"][str(result["kept_seed"])]["metrics"]
-    assert result["after"]["metrics"]["macro_f1"] == max(kept.values())
+    assert result["after"]["metrics"]["macro_f1"] == max(found["after"]["macro_f1"]["values"])
     assert train_few_shot(replace(config, resume=True)) == result
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.augmented import AugmentedConfig
 
 __all__ = ["augmented"]
@@ -22,7 +21,7 @@ def augmented(
     settings: Annotated[AugmentedConfig, Parameter(name="*")],
     *,
     config: Config = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json_output: AsJson = False,
 ) -> None:
     """Train an embedder on few labelled pairs and many that a cross-encoder labels.
 
@@ -32,7 +31,4 @@ def augmented(
     """
     from tenor.recipes.augmented import train_augmented
 
-    result = train_augmented(settings)
-    if json_output:
-        json.dump(result, sys.stdout, ensure_ascii=False)
-        sys.stdout.write("\n")
+    print_run(train_augmented(settings), as_json=json_output)

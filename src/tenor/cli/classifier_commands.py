@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.classifier import ClassifierConfig
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def add_to(app: App, train: App, evaluate: App) -> None:
 
 
 def classifier(
-    settings: Annotated[ClassifierConfig, Parameter(name="*")], *, config: Config = None
+    settings: Annotated[ClassifierConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
 ) -> None:
     """Train a text classifier: fine-tuned, or a head on a frozen encoder.
 
@@ -43,7 +47,7 @@ def classifier(
     """
     from tenor.recipes.classifier import train_classifier
 
-    train_classifier(settings)
+    print_run(train_classifier(settings), as_json=json_output)
 
 
 def classification(

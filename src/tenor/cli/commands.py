@@ -26,7 +26,7 @@ from tenor.cli.adapt_commands import adapt
 from tenor.cli.augmented_commands import augmented
 from tenor.cli.cross_encoder_commands import cross_encoder, pairs
 from tenor.cli.data_commands import duplicates, mine
-from tenor.cli.output import print_result
+from tenor.cli.output import AsJson, print_result, print_run
 from tenor.cli.unsupervised_commands import mlm, tsdae
 from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.demo import DemoConfig
@@ -73,7 +73,10 @@ def add_to(app: App) -> None:
 
 
 def contrastive(
-    settings: Annotated[ContrastiveConfig, Parameter(name="*")], *, config: Config = None
+    settings: Annotated[ContrastiveConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
 ) -> None:
     """Fine-tune an embedder on pairs, triplets, scored or labelled pairs, or labelled texts.
 
@@ -81,7 +84,7 @@ def contrastive(
     """
     from tenor.recipes.contrastive import train_contrastive
 
-    train_contrastive(settings)
+    print_run(train_contrastive(settings), as_json=json_output)
 
 
 def sts(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.cross_encoder import CrossEncoderConfig
 
 __all__ = ["cross_encoder", "pairs"]
@@ -17,12 +18,15 @@ Config = Annotated[
 
 
 def cross_encoder(
-    settings: Annotated[CrossEncoderConfig, Parameter(name="*")], *, config: Config = None
+    settings: Annotated[CrossEncoderConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
 ) -> None:
     """Train a cross-encoder on scored or labelled pairs, or on pairs and triplets to rank."""
     from tenor.recipes.cross_encoder import train_cross_encoder
 
-    train_cross_encoder(settings)
+    print_run(train_cross_encoder(settings), as_json=json_output)
 
 
 def pairs(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.few_shot import FewShotConfig
 
 __all__ = ["add_to", "convert_setfit", "few_shot"]
@@ -33,7 +34,7 @@ def few_shot(
     settings: Annotated[FewShotConfig, Parameter(name="*")],
     *,
     config: Config = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json_output: AsJson = False,
 ) -> None:
     """Train a classifier on a few texts a class (8 to 64): contrastive training, then a head.
 
@@ -43,10 +44,7 @@ def few_shot(
     """
     from tenor.recipes.few_shot import train_few_shot
 
-    result = train_few_shot(settings)
-    if json_output:
-        json.dump(result, sys.stdout, ensure_ascii=False)
-        sys.stdout.write("\n")
+    print_run(train_few_shot(settings), as_json=json_output)
 
 
 def convert_setfit(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tenor.evaluation.result import EvaluationResult
 
-__all__ = ["print_result"]
+__all__ = ["AsJson", "print_result", "print_run"]
+
+AsJson = Annotated[
+    bool, Parameter(name="--json", negative="", help="print one JSON object on stdout.")
+]
 
 
 def print_result(result: EvaluationResult, *, as_json: bool) -> None:
@@ -30,3 +39,50 @@ def print_result(result: EvaluationResult, *, as_json: bool) -> None:
     console.print(f"n = {result.n:,}; {result.truncated:,} texts truncated; {result.seconds:.1f} s")
     for name, note in result.notes.items():
         console.print(f"{name.replace('_', ' ')}: {note}")
+
+
+def print_run(result: dict[str, Any], *, as_json: bool) -> None:
+    """What a recipe that trains gives: one JSON object, or a table where it ran over several seeds.
+
+    The log has told the rest. Of several processes the first prints.
+
+    Args:
+        result: what result.json holds.
+        as_json: print all of it.
+    """
+    if int(os.environ.get("RANK", "0")):
+        return
+    if as_json:
+        json.dump(result, sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    if "kept_seed" not in result:
+        return
+    from rich.console import Console
+
+    console = Console()
+    for split, models in result["figures"].items():
+        console.print(_seeds_table(split, models, result))
+    console.print(result["kept_why"], markup=False, highlight=False)
+    console.print(f"model: {result['model']['path']}", markup=False, highlight=False)
+
+
+def _seeds_table(split: str, models: dict[str, Any], result: dict[str, Any]) -> Table:
+    """A line for each figure, the deciding one first; a column for each model."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    title = f"{split} data, {len(result['seeds'])} seeds, mean ± deviation"
+    table = Table("", title=title, box=SIMPLE, pad_edge=False, title_justify="left")
+    for name in models:
+        table.add_column(name, justify="right")
+    metric = result["metric"]
+    names = {name: None for metrics in models.values() for name in metrics}
+    for name in sorted(names, key=lambda each: each != metric):
+        cells = (_mean(metrics.get(name)) for metrics in models.values())
+        table.add_row(name, *cells, style="bold" if name == metric else None)
+    return table
+
+
+def _mean(found: dict[str, Any] | None) -> str:
+    return "" if found is None else f"{found['mean']:.4f} ± {found['deviation']:.4f}"

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.distill import DistillConfig
 from tenor.recipes.word2vec import Word2VecConfig
 
@@ -33,12 +34,15 @@ def add_to(app: App, train: App) -> None:
 
 
 def word2vec(
-    settings: Annotated[Word2VecConfig, Parameter(name="*")], *, config: Config = None
+    settings: Annotated[Word2VecConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
 ) -> None:
     """Train word vectors on raw text, pooled into a static embedder."""
     from tenor.recipes.word2vec import train_word2vec
 
-    train_word2vec(settings)
+    print_run(train_word2vec(settings), as_json=json_output)
 
 
 def distill(

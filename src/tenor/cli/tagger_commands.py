@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.tagger import TaggerConfig
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ def add_to(train: App, evaluate: App) -> None:
 
 
 def tagger(
-    settings: Annotated[TaggerConfig, Parameter(name="*")], *, config: Config = None
+    settings: Annotated[TaggerConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
 ) -> None:
     """Train a tagger (named-entity recognition) on tagged words or on spans in texts."""
     from tenor.recipes.tagger import train_tagger
 
-    train_tagger(settings)
+    print_run(train_tagger(settings), as_json=json_output)
 
 
 def tagging(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tenor.cli.output import AsJson, print_run
 from tenor.recipes.mlm import MlmConfig
 from tenor.recipes.tsdae import TsdaeConfig
 
@@ -17,15 +18,25 @@ Config = Annotated[
 ]
 
 
-def tsdae(settings: Annotated[TsdaeConfig, Parameter(name="*")], *, config: Config = None) -> None:
+def tsdae(
+    settings: Annotated[TsdaeConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
+) -> None:
     """Make an embedder of a plain encoder and raw text, by rebuilding damaged texts (TSDAE)."""
     from tenor.recipes.tsdae import train_tsdae
 
-    train_tsdae(settings)
+    print_run(train_tsdae(settings), as_json=json_output)
 
 
-def mlm(settings: Annotated[MlmConfig, Parameter(name="*")], *, config: Config = None) -> None:
+def mlm(
+    settings: Annotated[MlmConfig, Parameter(name="*")],
+    *,
+    config: Config = None,
+    json_output: AsJson = False,
+) -> None:
     """Make an encoder of a domain's raw text, by predicting masked tokens."""
     from tenor.recipes.mlm import train_mlm
 
-    train_mlm(settings)
+    print_run(train_mlm(settings), as_json=json_output)

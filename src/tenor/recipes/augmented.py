@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import (
     DEVICES,
     ON_BAD_ROW,
+    SeedSettings,
     check_above_zero,
     check_choices,
     check_least,
     check_rates,
+    check_seeds,
     check_shares,
 )
 from tenor.training.arguments import TrainingArguments
@@ -30,7 +33,7 @@ LOSSES = ("auto", "cosine", "cosent", "mnr", "contrastive", "online-contrastive"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentedConfig(TrainingArguments):
+class AugmentedConfig(SeedSettings, TrainingArguments):
     """Settings of Augmented SBERT, beside those of the bi-encoder's training loop.
 
     Attributes:
@@ -131,6 +134,7 @@ class AugmentedConfig(TrainingArguments):
             device=DEVICES,
             engine=("local", "ray"),
         )
+        check_seeds(self)
         if not 0 < self.hold_out < 1:
             raise ConfigError("hold_out", self.hold_out, "a share between 0 and 1")
         check_shares(self, "random_share", "gold_share")
@@ -147,6 +151,7 @@ class AugmentedConfig(TrainingArguments):
         return {field.name: getattr(self, field.name) for field in fields(TrainingArguments)}
 
 
+@over_seeds
 @leaves_report
 def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
     """Train a bi-encoder on gold and silver pairs, and find out whether the silver ones helped.

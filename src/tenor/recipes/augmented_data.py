@@ -17,6 +17,7 @@ from tenor.data.schema import PairTable, read_pairs
 from tenor.errors import ConfigError, DataError
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.fit import tell
+from tenor.recipes.settings import split_seed_of
 from tenor.recipes.stages import write_rows
 
 __all__ = ["AugmentedData", "read_data"]
@@ -108,7 +109,7 @@ def read_data(config: AugmentedConfig, folder: Path) -> AugmentedData:
     held_kinds = (*labelled, "pairs", "triplets")
     wanted = "pairs to compare the models on are needed"
     if config.validation is None:
-        gold, validation = hold_out(gold, config.hold_out, config.seed)
+        gold, validation = hold_out(gold, config.hold_out, split_seed_of(config))
         tell(f"no validation file: {len(validation):,} of the gold pairs are held out to choose by")
     else:
         validation = read("validation", held_kinds, wanted)

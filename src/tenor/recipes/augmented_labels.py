@@ -20,7 +20,7 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import AugmentedData
 from tenor.recipes.augmented_stages import LabellerModel, teacher
 from tenor.recipes.fit import tell
-from tenor.recipes.settings import device_of
+from tenor.recipes.settings import device_of, split_seed_of
 from tenor.recipes.silver_scores import cosines, scaled
 from tenor.training.run import Run
 
@@ -106,7 +106,7 @@ def _compared(
     config: AugmentedConfig, data: AugmentedData, labeller: LabellerModel, bi_encoder: Embedder
 ) -> dict[str, Any]:
     """How near the cross-encoder and the mean come to the labels of the validation pairs."""
-    measure, metric = pair_evaluation(data.validation, seed=config.seed)
+    measure, metric = pair_evaluation(data.validation, seed=split_seed_of(config))
     cross_encoder = CrossEncoder.load(labeller.name, device=device_of(config), dtype=config.dtype)
     both = MeanLabeller(cross_encoder, bi_encoder)
     figures = {

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
-from tenor.recipes.settings import check_run_settings, check_shares, device_of
+from tenor.recipes.seeds import over_seeds
+from tenor.recipes.settings import (
+    SeedSettings,
+    check_run_settings,
+    check_shares,
+    device_of,
+    split_seed_of,
+)
 from tenor.training.freezing import Freezing, FreezingArguments
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ HEAD_LEARNING_RATE = 1e-3  # where only the head is trained
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(FreezingArguments):
+class ClassifierConfig(SeedSettings, FreezingArguments):
     """Settings of training a text classifier, beside those of the training loop.
 
     Attributes:
@@ -95,6 +102,7 @@ class ClassifierConfig(FreezingArguments):
                 raise ConfigError("inverse_regularization", value, "above 0")
 
 
+@over_seeds
 @leaves_report
 def train_classifier(config: ClassifierConfig) -> dict[str, Any]:
     """Train a classifier, evaluate it, and save it with everything about it.
@@ -157,7 +165,7 @@ def train_on_table(
     notes = tuple(note for note in (describe_labels(table), repeats) if note)
     held = None
     if config.hold_out:
-        table, held = hold_out_by_label(table, config.hold_out, config.seed)
+        table, held = hold_out_by_label(table, config.hold_out, split_seed_of(config))
     if loss == "bce":
         table, held = _each_label_by_itself(table), held and _each_label_by_itself(held)
     evaluation = evaluation_on_texts(config, table, held)

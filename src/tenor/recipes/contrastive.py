@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
-from tenor.recipes.settings import check_run_settings
+from tenor.recipes.seeds import over_seeds
+from tenor.recipes.settings import SeedSettings, check_run_settings, split_seed_of
 from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _PAIR_MAKING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastiveConfig(FreezingArguments):
+class ContrastiveConfig(SeedSettings, FreezingArguments):
     """Settings of contrastive fine-tuning, beside those of the training loop.
 
     Attributes:
@@ -144,9 +145,10 @@ class ContrastiveConfig(FreezingArguments):
         from tenor.data.pair_making import PairMaking
 
         given = {name: getattr(self, name) for name in _PAIR_MAKING}
-        return PairMaking(**given, seed=self.seed)
+        return PairMaking(**given, seed=split_seed_of(self))
 
 
+@over_seeds
 @leaves_report
 def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     """Fine-tune an embedder, evaluate it before and after, and save it with everything about it.
@@ -179,7 +181,7 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     announce_table(table, loss, why)
     held = None
     if config.hold_out:
-        table, held = hold_out(table, config.hold_out, config.seed)
+        table, held = hold_out(table, config.hold_out, split_seed_of(config))
     rows = prepare(table, loss, threshold=config.positive_from, seed=config.seed)
     if rows is not table:
         tell(f"made {len(rows):,} rows of kind {rows.kind} of them{_notes(rows)}")

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import (
+    SeedSettings,
     check_above_zero,
     check_least,
     check_run_settings,
     device_of,
+    split_seed_of,
 )
 from tenor.training.freezing import FreezingArguments
 
@@ -23,7 +26,7 @@ __all__ = ["CrossEncoderConfig", "train_cross_encoder"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossEncoderConfig(FreezingArguments):
+class CrossEncoderConfig(SeedSettings, FreezingArguments):
     """Settings of training a cross-encoder, beside those of the training loop.
 
     Attributes:
@@ -74,6 +77,7 @@ class CrossEncoderConfig(FreezingArguments):
         check_above_zero(self, "scale")
 
 
+@over_seeds
 @leaves_report
 def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     """Train a cross-encoder, evaluate it before and after, and save it with everything about it.
@@ -102,7 +106,7 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     announce_table(table, loss, why)
     held = None
     if config.hold_out:
-        table, held = hold_out(table, config.hold_out, config.seed)
+        table, held = hold_out(table, config.hold_out, split_seed_of(config))
     rows = prepare(table, loss, threshold=config.positive_from, seed=config.seed)
     if rows is not table:
         tell(f"made {len(rows):,} rows of kind {rows.kind} of them")
@@ -162,5 +166,5 @@ def _evaluation(
         table = prepare(table, "mnr")
     shared = overlap(training, table).describe()
     tell(shared)
-    measure, metric = pair_evaluation(table, seed=config.seed)
+    measure, metric = pair_evaluation(table, seed=split_seed_of(config))
     return Evaluation(measure, metric, shared)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import (
     DEVICES,
     ON_BAD_ROW,
@@ -49,8 +50,9 @@ class FewShotConfig:
         validation: file or hub data set to evaluate on.
         model: embedder or encoder to start from: a name, folder or hub id.
         shots: texts of each label to train on, drawn at random; all by default.
-        seeds: how many draws of the shots to train on, from seed on; the mean and deviation of
-            their figures are told and the best draw's model is kept.
+        seeds: how many draws of the shots to train on, from seed on, each in a folder of its own
+            (seed-0/, …); the mean and the deviation of every figure are told, and the model that is
+            best on the validation data is kept.
         labels_as_text: the names of the labels become texts of their class, too.
         template: texts with {} where a label's name goes, several of them by default.
         label_words: label = what stands for it in a template, where its name says too little.
@@ -152,7 +154,7 @@ class FewShotConfig:
         check_choices(self, loss=LOSSES, head=HEADS, on_bad_row=ON_BAD_ROW, device=DEVICES)
         check_run_settings(self)
         self._check_texts()
-        check_least(self, 1, "shots", "seeds", "steps", "student_steps")
+        check_least(self, 1, "shots", "steps", "student_steps")
         check_least(self, 0, "max_unlabelled")
         check_least(self, 4, "batch_size")
         if self.texts_per_class is not None and not 2 <= self.texts_per_class <= (
@@ -191,9 +193,6 @@ class FewShotConfig:
         if self.evaluate_every and not measured:
             value = self.evaluate_every
             raise ConfigError("evaluate_every", value, "0 without validation or hold_out")
-        if self.seeds > 1 and not measured:
-            allowed = "1 without validation or hold_out: there is nothing to compare draws by"
-            raise ConfigError("seeds", self.seeds, allowed)
         for field in ("student", "student_steps", "student_learning_rate"):
             if (value := getattr(self, field)) is not None and not self.unlabelled:
                 raise ConfigError(field, value, "left out without unlabelled")
@@ -239,6 +238,7 @@ class FewShotConfig:
         )
 
 
+@over_seeds
 @leaves_report
 def train_few_shot(config: FewShotConfig) -> dict[str, Any]:
     """Train a classifier on a few texts a class, and measure it beside the untouched embedder.
@@ -253,15 +253,11 @@ def train_few_shot(config: FewShotConfig) -> dict[str, Any]:
 
     Returns:
         What result.json holds: among it `metrics` by classifier, `differences` between them, and
-        `kept`, whose model is in model/. With several seeds `seeds`, `mean` and `deviation`.
+        `kept`, whose model is in model/.
 
     Raises:
         TenorError: for settings, data or a model that cannot be used; nothing is lost.
     """
-    if config.seeds > 1:
-        from tenor.recipes.few_shot_seeds import train_seeds
-
-        return train_seeds(config)
     from tenor.recipes.few_shot_run import run_few_shot
 
     return run_few_shot(config)

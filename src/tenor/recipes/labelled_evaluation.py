@@ -9,6 +9,7 @@ from tenor.data.overlap import overlap
 from tenor.data.schema import PairTable
 from tenor.evaluation.classification import Classification, classification_metric
 from tenor.recipes.fit import Evaluation, tell
+from tenor.recipes.settings import split_seed_of
 
 __all__ = ["evaluation_on_texts"]
 
@@ -37,4 +38,4 @@ def evaluation_on_texts(
     shared = overlap(training, table).describe()
     tell(shared)
     metric = classification_metric(training.kind == "multi_labelled_texts")
-    return Evaluation(Classification(table, seed=config.seed), metric, shared)
+    return Evaluation(Classification(table, seed=split_seed_of(config)), metric, shared)

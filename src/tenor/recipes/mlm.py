@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import (
+    SeedSettings,
     check_least,
     check_no_gradient_caching,
     check_run_settings,
     device_of,
+    split_seed_of,
 )
 from tenor.training.arguments import TrainingArguments
 
@@ -26,7 +29,7 @@ __all__ = ["MlmConfig", "train_mlm"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MlmConfig(TrainingArguments):
+class MlmConfig(SeedSettings, TrainingArguments):
     """Settings of masked language modelling, beside those of the training loop.
 
     Attributes:
@@ -87,6 +90,7 @@ class MlmConfig(TrainingArguments):
         check_least(self, 300, "vocab_size")
 
 
+@over_seeds
 @leaves_report
 def train_mlm(config: MlmConfig) -> dict[str, Any]:
     """Train a masked language model on raw text, and measure its perplexity before and after.
@@ -131,7 +135,7 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
     evaluation = None
     if held:
         blocks = cut_in_blocks(model.tokenizer, held)
-        measure = perplexity(blocks, masking, corpus.path, config.seed)
+        measure = perplexity(blocks, masking, corpus.path, split_seed_of(config))
         evaluation = Evaluation(measure, "log_likelihood")
     else:
         tell("no held-out text: nothing will be measured (give --validation or --hold-out)")

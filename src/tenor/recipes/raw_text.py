@@ -6,6 +6,7 @@ from typing import Any
 
 from tenor.data.corpus import Corpus, read_corpus, split_corpus
 from tenor.recipes.fit import tell
+from tenor.recipes.settings import split_seed_of
 
 __all__ = ["read_texts", "tell_perplexity"]
 
@@ -28,7 +29,7 @@ def read_texts(config: Any) -> tuple[Corpus, list[str], list[str]]:
     if config.validation:
         validation = read_corpus(config.validation, config.column, config.on_bad_row)
     texts, held = split_corpus(
-        corpus, validation=validation, hold_out=config.hold_out, seed=config.seed
+        corpus, validation=validation, hold_out=config.hold_out, seed=split_seed_of(config)
     )
     return corpus, texts, held
 

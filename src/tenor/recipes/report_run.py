@@ -19,6 +19,7 @@ from tenor.evaluation.report import (
 from tenor.evaluation.run_sections import Confusions, Measured, Table
 from tenor.evaluation.span_errors import KINDS
 from tenor.recipes.report_items import item_sections, map_section
+from tenor.recipes.report_seeds import kept_run, seed_tables
 from tenor.recipes.report_words import (
     change_in_words,
     compared,
@@ -70,13 +71,13 @@ def run_report(folder: Path, result: Mapping[str, Any], *, projection: str = "pc
     else:
         sections += _figures(result, before, after)
     sections += _systems(result)
-    sections += _curves(folder, result.get("metric"))
-    kept = str(result.get("kept", ""))
+    sections += _curves(folder, result)
+    run, kept = kept_run(folder, result), str(result.get("kept", ""))
     if after is not None:
-        own = item_sections(folder, after) or item_sections(folder / kept, after)
+        own = item_sections(run, after) or item_sections(run / kept, after)
         sections += own or _confusions(after)
         sections += _labels(after)
-    found = map_section(folder, projection) or map_section(folder / kept, projection)
+    found = map_section(run, projection) or map_section(run / kept, projection)
     if found is not None:
         sections.append(found)
     if result:
@@ -170,17 +171,7 @@ def _systems(result: Mapping[str, Any]) -> list[Section]:
             continue
         differences = dict(_differences(part))
         sections.append(systems_table(title, metric, part["results"], differences, kept))
-    seeds = result.get("seeds")
-    if seeds and metric:
-        names = list(result["mean"])
-        rows = [
-            [f"seed {seed}", *(f"{found['metrics'][name]:.3f}" for name in names)]
-            for seed, found in seeds.items()
-        ]
-        spread = [f"{result['mean'][n]:.3f} ± {result['deviation'][n]:.3f}" for n in names]
-        rows.append(["mean ± deviation", *spread])
-        note = f"{metric}; the deviation is that of a sample."
-        sections.append(Table(title="Seeds", head=["seed", *names], rows=rows, note=note))
+    sections += seed_tables(result)
     return sections
 
 
@@ -201,9 +192,11 @@ def _differences(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, change_in_words(part[key], against)
 
 
-def _curves(folder: Path, metric: str | None) -> list[Section]:
-    """The curve of the run, or one of each of its stages."""
-    logs = [folder / LOG, *sorted(folder.glob(f"*/{LOG}"), key=lambda path: path.stat().st_mtime)]
+def _curves(folder: Path, result: Mapping[str, Any]) -> list[Section]:
+    """The curve of the run, or one of each of its seeds or stages."""
+    found = {*folder.glob(f"*/{LOG}"), *kept_run(folder, result).glob(f"*/{LOG}")}
+    logs = [folder / LOG, *sorted(found, key=lambda path: path.stat().st_mtime)]
+    metric = result.get("metric")
     sections: list[Section] = []
     for path in logs:
         entries = log_entries(path)

@@ -39,6 +39,7 @@ from tenor.models.embedder import Embedder
 from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of
 from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import Source, tell
+from tenor.recipes.settings import split_seed_of
 from tenor.tokens.packed import PackedBatch
 from tenor.tokens.token_ids import TokenIds
 from tenor.training.batch import TrainingData
@@ -93,7 +94,7 @@ def train_on_documents(config: ContrastiveConfig, fit: EmbedderFit) -> dict[str,
     made = _pairs(config, fit, model.max_seq_length)
     table = made
     if config.hold_out:
-        table, validation = hold_out_documents(made, config.hold_out, config.seed)
+        table, validation = hold_out_documents(made, config.hold_out, split_seed_of(config))
         tell(
             f"held out: {len(validation):,} pairs; no document has pairs both among them and among "
             f"the {len(table):,} to train on"

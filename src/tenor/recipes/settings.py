@@ -6,25 +6,43 @@ Settings are made before anything heavy is loaded, so this imports nothing but t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from tenor.errors import ConfigError
 
 __all__ = [
-    "DEVICES", "ON_BAD_ROW", "check_above_zero", "check_choices", "check_least",
-    "check_no_gradient_caching", "check_rates", "check_run_settings", "check_shares", "device_of",
+    "DEVICES", "ON_BAD_ROW", "SeedSettings", "check_above_zero", "check_choices", "check_least",
+    "check_no_gradient_caching", "check_rates", "check_run_settings", "check_seeds",
+    "check_shares", "device_of", "split_seed_of",
 ]  # fmt: skip
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ON_BAD_ROW = ("error", "skip")
+LARGEST_SEED = (1 << 32) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSettings:
+    """How often a recipe trains, and what stays the same meanwhile.
+
+    Attributes:
+        seeds: train so many times, with seed, seed + 1, …, each in a folder of its own (seed-0/,
+            …): the mean and the deviation of every figure are told, and the model that is best on
+            the validation data is kept.
+        split_seed: decides the rows that are held out, and what is drawn to measure on; by default
+            the seed, and with several seeds the first one for all of them.
+    """
+
+    seeds: int = 1
+    split_seed: int | None = None
 
 
 def check_run_settings(config: Any) -> None:
     """Check what the settings of runs have in common, each field where they have it.
 
     The fields are out, train (where it must be given), hold_out with validation, on_bad_row,
-    device and seed.
+    device, and those of `check_seeds`.
 
     Args:
         config: the settings, a dataclass.
@@ -46,8 +64,29 @@ def check_run_settings(config: Any) -> None:
         raise ConfigError("on_bad_row", config.on_bad_row, "error or skip")
     if "device" in known and config.device not in DEVICES:
         raise ConfigError("device", config.device, "auto, cpu, cuda or mps")
-    if "seed" in known and not 0 <= config.seed < 1 << 32:
-        raise ConfigError("seed", config.seed, "from 0 up to 2^32 - 1")
+    check_seeds(config)
+
+
+def check_seeds(config: Any) -> None:
+    """Check seed, split_seed and seeds, each where settings have it.
+
+    Raises:
+        ConfigError: for a value that cannot be, or several seeds without data to compare them by.
+    """
+    known = {field.name for field in fields(config)}
+    for name in {"seed", "split_seed"} & known:
+        value = getattr(config, name)
+        if value is not None and not 0 <= value <= LARGEST_SEED:
+            raise ConfigError(name, value, "from 0 up to 2^32 - 1")
+    if "seeds" not in known:
+        return
+    check_least(config, 1, "seeds")
+    if config.seed + config.seeds - 1 > LARGEST_SEED:
+        raise ConfigError("seeds", config.seeds, "fewer: the last seed would be above 2^32 - 1")
+    measured = [name for name in ("validation", "hold_out", "evaluate") if name in known]
+    if config.seeds > 1 and not any(getattr(config, name) for name in measured):
+        allowed = f"1 without {' or '.join(measured)}: there is nothing to compare seeds by"
+        raise ConfigError("seeds", config.seeds, allowed)
 
 
 def check_no_gradient_caching(config: Any, why: str) -> None:
@@ -134,3 +173,9 @@ def check_shares(config: Any, *names: str) -> None:
 def device_of(config: Any) -> str | None:
     """The device that settings name, as models take it: `None`, the best there is, for auto."""
     return None if config.device == "auto" else str(config.device)
+
+
+def split_seed_of(config: Any) -> int:
+    """The seed of what is held out and measured on: `split_seed`, or else the run's own."""
+    found = getattr(config, "split_seed", None)
+    return int(config.seed if found is None else found)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError, DataError
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import (
+    SeedSettings,
     check_least,
     check_no_gradient_caching,
     check_run_settings,
     device_of,
+    split_seed_of,
 )
 from tenor.training.freezing import FreezingArguments
 
@@ -25,7 +28,7 @@ __all__ = ["TaggerConfig", "train_tagger"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaggerConfig(FreezingArguments):
+class TaggerConfig(SeedSettings, FreezingArguments):
     """Settings of training a tagger, beside those of the training loop.
 
     Attributes:
@@ -91,6 +94,7 @@ class TaggerConfig(FreezingArguments):
         check_no_gradient_caching(self, "no text is compared with another")
 
 
+@over_seeds
 @leaves_report
 def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     """Train a tagger, evaluate it before and after, and save it with everything about it.
@@ -122,7 +126,7 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
     held = None
     labels = table.labels
     if config.hold_out:
-        table, held = hold_out_texts(table, config.hold_out, config.seed)
+        table, held = hold_out_texts(table, config.hold_out, split_seed_of(config))
     evaluation = _evaluation(config, table, held)
     model = Tagger.load(
         config.model,

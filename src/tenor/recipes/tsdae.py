@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import DataError
 from tenor.recipes.reporting import leaves_report
-from tenor.recipes.settings import check_no_gradient_caching, check_run_settings
+from tenor.recipes.seeds import over_seeds
+from tenor.recipes.settings import (
+    SeedSettings,
+    check_no_gradient_caching,
+    check_run_settings,
+    split_seed_of,
+)
 from tenor.training.arguments import TrainingArguments
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ log = logging.getLogger("tenor")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TsdaeConfig(TrainingArguments):
+class TsdaeConfig(SeedSettings, TrainingArguments):
     """Settings of TSDAE, beside those of the training loop; the defaults are the paper's.
 
     Attributes:
@@ -92,6 +98,7 @@ class TsdaeConfig(TrainingArguments):
         Noise(kind=self.noise, ratio=self.noise_ratio, level=self.level)
 
 
+@over_seeds
 @leaves_report
 def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     """Train an embedder on raw text, and measure it before and after.
@@ -156,7 +163,8 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     loss = None
     if held:
         ids, filler = embedder.tokenizer(held), embedder.tokenizer.filler_id
-        loss = reconstruction(ids, step, corpus.path, config.seed, filler_id=filler)
+        drawn = split_seed_of(config)
+        loss = reconstruction(ids, step, corpus.path, drawn, filler_id=filler)
     result = fit.train(
         model,
         nn.Identity(),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError, DataError, MissingExtraError
 from tenor.recipes.reporting import leaves_report
+from tenor.recipes.seeds import over_seeds
 from tenor.recipes.settings import check_least, check_rates, check_run_settings
 from tenor.training.tracking import check_tracker, open_tracker
 
@@ -57,6 +58,8 @@ class Word2VecConfig:
         sif_a: the share of the corpus at which a word counts half.
         remove_components: how many common directions to remove from the vectors.
         seed: decides the first vectors and the noise words.
+        seeds: train so many times, with seed, seed + 1, …, each in a folder of its own (seed-0/,
+            …): the mean and the deviation of every figure are told, and the best model is kept.
         track: hand the figures of each epoch on to tensorboard or trackio, too (extras of these
             names), which write them into the run's folder.
         workers: threads; with more than one a run is quicker, but not reproducible.
@@ -87,6 +90,7 @@ class Word2VecConfig:
     sif_a: float = 1e-4
     remove_components: int = 1
     seed: int = 0
+    seeds: int = 1
     workers: int = 1
     track: str | None = None
     resume: bool = False
@@ -107,6 +111,7 @@ class Word2VecConfig:
             raise ConfigError("remove_components", self.remove_components, "below the dimensions")
 
 
+@over_seeds
 @leaves_report
 def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
     """Train word vectors on raw text, and save them as a static embedder.

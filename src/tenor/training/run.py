@@ -73,7 +73,7 @@ class Run:
                     "name a new folder with --out",
                 )
             self.resumed = True
-            earlier = tomllib.loads(stored.read_text(encoding="utf-8"))
+            earlier = _stored(tomllib.loads(stored.read_text(encoding="utf-8")))
             for name in sorted(settings.keys() | earlier.keys()):
                 if settings.get(name) != earlier.get(name):
                     raise ConfigError(
@@ -283,8 +283,18 @@ def _plain(config: Any) -> dict[str, Any]:
     values = dataclasses.asdict(config)
     return {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in values.items()
-        if value is not None and name not in ("resume", "out", "max_minutes")
+        for name, value in _stored(values).items()
+    }
+
+
+def _stored(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say what a run is, rather than where, or for how long it may go on."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if value is not None
+        and name not in ("resume", "out", "max_minutes")
+        and (name, value) != ("seeds", 1)
     }
 
 
