@@ -46,11 +46,12 @@ class Row:
 
 @dataclass
 class Table:
-    """Rows by workload and side, what they were measured with, and shares of the products."""
+    """Rows by workload and side, what they were measured with, shares of products, and plans."""
 
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     settings: dict[str, list[str]] = field(default_factory=dict)
     shares: dict[str, list[str]] = field(default_factory=dict)
+    plans: list[str] = field(default_factory=list)
 
 
 def collect(folder: Path) -> Table:
@@ -60,6 +61,9 @@ def collect(folder: Path) -> Table:
         document = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(document, dict) and _is_known(path.stem, document):
             _add(table, path.stem, document)
+        elif path.stem == "plan" and document["rows"] == "all":  # with fewer it was a try
+            table.plans = [_plan(each) for each in document["data"]]
+            table.settings.setdefault(_setting(document), []).append(path.stem)
     return table
 
 
@@ -79,6 +83,8 @@ def render(table: Table) -> str:
                 f"Share of the machine's bf16 matrix-product rate in {workload}: "
                 + ", ".join(shares) + "."
             )  # fmt: skip
+        if table.plans:
+            lines += ["", f"What `tenor plan` said, and what it took: {'; '.join(table.plans)}."]
         for setting, names in table.settings.items():
             lines += ["", f"{setting}: {', '.join(names)}."]
     return "\n".join([BEGIN, *lines, END])
@@ -150,6 +156,14 @@ def _quality(one: Mapping[str, Any]) -> str:
             spread = f" ± {one['deviation']:.4f}, {seeds} seeds" if seeds > 1 else ", 1 seed"
             return f"{one['mean']:.4f} {metric}{spread}"
     return ""
+
+
+def _plan(one: Mapping[str, Any]) -> str:
+    return (
+        f"{one['data']}, {one['recipe']}, {one['steps']} steps: {one['estimated_seconds']:,.0f} s "
+        f"and {one['real_seconds']:,.0f} s ({one['real_to_estimated']:.2f}×), "
+        f"{one['estimated_gib']:.1f} and {one['real_gib']:.1f} GiB"
+    )
 
 
 def _setting(document: Mapping[str, Any]) -> str:

@@ -75,6 +75,18 @@ def test_machine_versions_and_commit_stand_below_with_what_they_belong_to(result
     assert "matrix-product rate in encode reviews: tenor 64%." in text
 
 
+def test_what_plans_said_stands_beside_what_it_took(results):
+    one = {"data": "stsb", "recipe": "contrastive", "steps": 60, "estimated_seconds": 100.4,
+           "real_seconds": 110.4, "real_to_estimated": 1.1, "estimated_gib": 1.13,
+           "real_gib": 1.16}  # fmt: skip
+    path = results / "plan.json"
+    path.write_text(json.dumps({**SETTING, "rows": "all", "data": [one]}))
+    said = "stsb, contrastive, 60 steps: 100 s and 110 s (1.10×), 1.1 and 1.2 GiB."
+    assert said in render(collect(results))
+    path.write_text(json.dumps({**SETTING, "rows": 300, "data": [one]}))
+    assert said not in render(collect(results)), "of a few rows it is only a try"
+
+
 def test_check_fails_until_the_table_is_written(results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"Before.\n{BEGIN}\nold \\1\n{END}\nAfter.\n", encoding="utf-8")

@@ -71,6 +71,9 @@ class Estimate:
         seconds_per_step: measured here; `None` where it was not.
         seconds: in all, with evaluations and saving; `None` where nothing was measured.
         bytes: of memory at its height; `None` where nothing was measured.
+        evaluations: of the model that are among the seconds, beside the steps; `None` for a recipe
+            of other parts.
+        evaluation_seconds: that one of them takes.
     """
 
     rows: int
@@ -78,6 +81,8 @@ class Estimate:
     seconds_per_step: float | None = None
     seconds: float | None = None
     bytes: int | None = None
+    evaluations: int | None = None
+    evaluation_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, with minutes and GiB beside."""
@@ -125,10 +130,10 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
         sentences = min(config.passages * 25, trained) + 30_000 * 3
         return Estimate(rows, 0, None, _sum(2 * starting, measured.encoding_seconds(sentences)))
     steps = _steps(config, rows)
-    passes = 2.0 + getattr(config, "epochs", 1)
+    passes = 2 + getattr(config, "epochs", 1)
     extra = [0.0]
     if isinstance(config, FewShotConfig):
-        passes = 2.0
+        passes = 2
         extra.append(measured.encoding_seconds(2 * trained) or 0.0)
         extra.append(_fitting(source, rows, measured) or 0.0)
     if isinstance(config, CrossEncoderConfig):
@@ -136,7 +141,7 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
     if isinstance(config, FreezeSweepConfig):
         depths = len(config.depths.split(","))
         # Each depth trains what is above it: on average half of the work, one forward pass more.
-        steps, passes = steps * depths, float(depths)
+        steps, passes = steps * depths, depths
         seconds = None if seconds is None else 0.6 * seconds
         evaluated = measured.tokens(source) * 0.2
     if advice.name == "hard-negatives":
@@ -145,12 +150,11 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
     if isinstance(config, AugmentedConfig | AdaptConfig):
         return Estimate(rows, steps, None, _staged(config, advice, measured), memory)
     saved = SAVING * (1 + getattr(config, "epochs", 1))
-    total = None
-    if seconds is not None:
+    once, total = measured.encoding_seconds(evaluated), None
+    if seconds is not None and once is not None:
         work = seconds * (steps + 1 + tried_batches(steps))
-        evaluations = measured.encoding_seconds(passes * evaluated)
-        total = _sum(starting, saved, work, evaluations, *extra)
-    return Estimate(rows, steps, seconds, total, memory)
+        total = _sum(starting, saved, work, passes * once, *extra)
+    return Estimate(rows, steps, seconds, total, memory, passes, once)
 
 
 def _steps(config: Any, rows: int) -> int:
