@@ -68,3 +68,10 @@ def test_noise_asks_for_more_regularisation_than_signal(several):
     assert [each["inverse_regularization"] for each in tried] == list(GRID) and len(said) == 10
     best = min(tried, key=lambda each: each["log_loss"])
     assert best["inverse_regularization"] == clear and best["accuracy"] > 0.9
+
+
+def test_many_labels_of_few_texts_bring_no_warning():
+    generator = np.random.default_rng(0)
+    target = np.repeat(np.arange(20), 2)[:30]
+    weight, bias = fit_logistic(generator.normal(size=(30, 8)), target, 20, 1.0)
+    assert weight.shape == (20, 8) and (bias[15:] == -30.0).all()

@@ -13,7 +13,8 @@ from tenor.models.embedder import Embedder
 from tenor.recipes.auto_data import AutoData
 from tenor.recipes.fit import tell
 from tenor.recipes.plan_context import Advice
-from tenor.recipes.plan_labels import EncodingPace, LabelCheck, check_labels
+from tenor.recipes.plan_encoding import EncodingPace
+from tenor.recipes.plan_labels import LabelCheck, check_labels
 from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_rehearsals import rehearse
 

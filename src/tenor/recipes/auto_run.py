@@ -12,7 +12,7 @@ from tenor.recipes.auto_data import choose_source, read_back, split_data, write_
 from tenor.recipes.auto_search import Search
 from tenor.recipes.fit import tell
 from tenor.recipes.plan import PlanSettings, context_of, load_start
-from tenor.recipes.plan_labels import EncodingPace, check_labels
+from tenor.recipes.plan_encoding import EncodingPace, encoding_pace
 from tenor.recipes.plan_sources import Source, read_inputs
 from tenor.recipes.plan_text_facts import text_facts
 from tenor.recipes.stages import note, require_one_process
@@ -54,7 +54,7 @@ def run_auto(config: AutoConfig, started: float) -> dict[str, Any]:
         # All that can be wrong with what was given shows before the folder is made.
         inputs = read_inputs([config.folder], columns=config.columns)
         source = choose_source(inputs, config.folder)
-        pace = check_labels(source, embedder, seconds=min(0.01 * budget, 5.0)).pace
+        pace = encoding_pace(source, embedder, seconds=min(0.01 * budget, 5.0))
         split = split_data(config, inputs, source, _MostRows(budget, pace, embedder))
     run = Run(out, config, resume=True)
     with BudgetClock(out / BUDGET, budget, started=started) as clock:

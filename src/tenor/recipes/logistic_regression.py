@@ -116,6 +116,8 @@ def _fitted(vectors_ND: Floats, target_N: npt.NDArray[Any], value: float, balanc
     with warnings.catch_warnings():
         # After so many iterations what is left to gain is far below what another sample would move.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # It takes many labels with few texts each for numbers; they are names.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         return model.fit(vectors_ND, target_N)
 
 

@@ -16,7 +16,7 @@ from tenor.recipes.distill import DistillConfig
 from tenor.recipes.few_shot import FEWEST, MOST, PASSES, FewShotConfig
 from tenor.recipes.logistic_regression import GRID
 from tenor.recipes.plan_context import Advice
-from tenor.recipes.plan_labels import EncodingPace
+from tenor.recipes.plan_encoding import EncodingPace
 from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_sources import Source
 from tenor.recipes.plan_text_facts import TextFacts

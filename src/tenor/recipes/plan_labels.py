@@ -6,7 +6,6 @@ Shape legend: N texts or pairs, D dimensions, C labels.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +19,11 @@ from tenor.data.prepare import take
 from tenor.data.schema import PairTable
 from tenor.models.embedder import Embedder
 from tenor.recipes.logistic_regression import fit_logistic
+from tenor.recipes.plan_encoding import EncodingPace, embed_sample
 from tenor.recipes.plan_sources import Source
 
-__all__ = ["EncodingPace", "LabelCheck", "check_labels"]
+__all__ = ["LabelCheck", "check_labels"]
 
-MOST = 2_000  # rows that are embedded
-CHUNK = 128  # texts embedded at a time
 FOLDS = 5
 REGULARIZATION = 10.0  # C: on embeddings of length 1 the probabilities it gives are about right
 MARGIN = 0.5
@@ -33,21 +31,6 @@ FEWEST = 40  # rows that say anything
 NOTABLE = 0.02  # share of suspects from which it costs quality
 REVERSED, UNRELATED = -0.1, 0.6
 SHOWN = 5
-
-
-@dataclass(frozen=True)
-class EncodingPace:
-    """How quickly this machine embeds these texts.
-
-    Attributes:
-        tokens: embedded in a second.
-        texts: the same in texts.
-        measured: texts that this rests on.
-    """
-
-    tokens: float
-    texts: float
-    measured: int
 
 
 @dataclass(frozen=True)
@@ -84,13 +67,7 @@ def check_labels(
         seconds: to embed for; the sample is as large as fits.
         seed: decides which rows.
     """
-    columns = source.columns
-    rows = len(next(iter(columns.values())))
-    if source.task is not None:
-        columns, rows = {"text": source.texts}, len(source.texts)
-    order = np.random.default_rng([seed, 6]).permutation(rows)[:MOST]
-    vectors, pace = _embedded(columns, order, embedder, seconds)
-    chosen = order[: len(next(iter(vectors.values())))]
+    vectors, chosen, pace = embed_sample(source, embedder, seconds=seconds, seed=seed)
     table = source.table
     if table is None or len(chosen) < FEWEST:
         return LabelCheck((), pace)
@@ -105,36 +82,6 @@ def check_labels(
     if table.kind in ("pairs", "triplets"):
         return LabelCheck(_positives(source.path, vectors["anchor"], vectors["positive"]), pace)
     return LabelCheck((), pace)
-
-
-def _embedded(
-    columns: dict[str, Sequence[str]],
-    rows: npt.NDArray[np.int64],
-    embedder: Embedder,
-    seconds: float,
-) -> tuple[dict[str, npt.NDArray[np.float32]], EncodingPace | None]:
-    """Unit vectors of the first rows, column by column, as far as the time goes."""
-    texts = {name: [column[row] for row in rows.tolist()] for name, column in columns.items()}
-    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in texts}
-    spent: list[tuple[float, int, int]] = []
-    start, size = time.perf_counter(), max(CHUNK // len(texts), 1)
-    for first in range(0, len(rows), size):
-        chunk = {name: column[first : first + size] for name, column in texts.items()}
-        flat = [text for part in chunk.values() for text in part]
-        began = time.perf_counter()
-        vectors = embedder.encode(flat, normalize=True, progress=False)
-        took = time.perf_counter() - began
-        tokens = int(embedder.tokenizer(dict.fromkeys(flat)).lengths.sum())
-        spent.append((took, tokens, len(set(flat))))
-        count = len(next(iter(chunk.values())))
-        for place, name in enumerate(chunk):
-            found[name].append(vectors[place * count : (place + 1) * count])
-        if time.perf_counter() - start > seconds:
-            break
-    measured = spent[1:] or spent  # the first builds kernels
-    took, total, number = (sum(column) for column in zip(*measured, strict=True))
-    pace = EncodingPace(total / took, number / took, int(number)) if took > 0 else None
-    return {name: np.concatenate(parts) for name, parts in found.items()}, pace
 
 
 def _labelled_texts(

@@ -14,8 +14,9 @@ from tenor.models.embedder import Embedder
 from tenor.recipes.fit import tell
 from tenor.recipes.plan import PlanSettings
 from tenor.recipes.plan_context import Advice, Context
+from tenor.recipes.plan_encoding import EncodingPace
 from tenor.recipes.plan_estimate import Measured
-from tenor.recipes.plan_labels import EncodingPace, check_labels
+from tenor.recipes.plan_labels import check_labels
 from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_rehearsals import rehearse
 from tenor.recipes.plan_sources import Inputs
