@@ -9,10 +9,11 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.classifier import ClassifierConfig
 from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.few_shot import FewShotConfig
-from tenor.recipes.plan_command import Command, flags_of
+from tenor.recipes.plan_command import Command
 from tenor.recipes.sweep import FreezeSweepConfig
 from tenor.recipes.tagger import TaggerConfig
 from tenor.recipes.tsdae import TsdaeConfig
+from tenor.training.command import flags_of
 
 CONFIGS = {
     ("train", "contrastive"): ContrastiveConfig(

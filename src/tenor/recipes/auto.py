@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenor.errors import ConfigError
+from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import check_choices, check_run_settings
 
 __all__ = ["AutoConfig", "AutoSettings", "auto", "parse_budget"]
@@ -93,6 +94,7 @@ def parse_budget(text: str) -> float:
     return seconds
 
 
+@leaves_report
 def auto(config: AutoConfig) -> dict[str, Any]:
     """Try what fits within a time budget, keep the best model, and confirm it on the test data.
 

@@ -11,9 +11,10 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.mine import MineConfig
-from tenor.recipes.plan_command import Command, flags_of
+from tenor.recipes.plan_command import Command
 from tenor.recipes.plan_context import Advice, Context, Unfit
 from tenor.recipes.plan_sources import Source
+from tenor.training.command import flags_of
 
 __all__ = ["pairs_of_texts", "untouched"]
 

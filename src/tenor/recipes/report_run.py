@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from tenor.evaluation.report import (
     BarIntervals,
     Comparison,
+    Estimate,
     Figures,
     LossCurve,
     Report,
@@ -101,6 +103,8 @@ def _sides(
     result: Mapping[str, Any],
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The evaluations before and after, of a run of several stages those of start and kept."""
+    if "candidates" in result:
+        return result.get("baseline"), result.get("test")
     if result.get("after") or not result:
         return result.get("before"), result.get("after")
     several = result.get("results") or (result.get("comparison") or {}).get("results") or {}
@@ -164,6 +168,8 @@ def _systems(result: Mapping[str, Any]) -> list[Section]:
     """Tables of the models that a run of several stages made, or of its seeds."""
     metric, kept = result.get("metric"), result.get("kept")
     sections: list[Section] = []
+    if "candidates" in result:
+        sections.append(_candidates(result))
     several = [("The models that were made", result)]
     several += [(name, result[key]) for name, key in _AUGMENTED if result.get(key)]
     for title, part in several:
@@ -173,6 +179,21 @@ def _systems(result: Mapping[str, Any]) -> list[Section]:
         sections.append(systems_table(title, metric, part["results"], differences, kept))
     sections += seed_tables(result)
     return sections
+
+
+def _candidates(result: Mapping[str, Any]) -> Section:
+    """What `tenor auto` tried."""
+    rows = []
+    for one in result["candidates"]:
+        low, high = one["interval"] or (math.nan, math.nan)
+        figure = "–" if one["value"] is None else figure_in_words(Estimate(one["value"], low, high))
+        what = one["why"] or (f"stopped early: {one['stopped']}" if one["stopped"] else "")
+        seconds = "–" if one["seconds"] is None else seconds_in_words(one["seconds"])
+        name = f"{one['name']} (kept)" if one["name"] == result["kept"] else one["name"]
+        rows.append([name, figure, one["status"], f"{one['steps']:,}", seconds, what])
+    head = ["candidate", "on the validation data", "status", "steps", "time", "note"]
+    note = "The best on the validation data is kept, and measured once on the test data."
+    return Table(title="What was tried", head=head, rows=rows, note=note)
 
 
 _AUGMENTED = (("On the held-out pairs", "comparison"), ("On the test pairs", "test"))
@@ -254,6 +275,7 @@ def _labels(after: Mapping[str, Any]) -> list[Section]:
 def _warnings(result: Mapping[str, Any], after: Mapping[str, Any] | None) -> Iterator[str]:
     """What a reader should know of the data before believing a figure."""
     yield from result.get("notes") or []
+    yield from (result.get("data") or {}).get("notes") or []
     yield from (result.get("plan") or {}).get("warnings") or []
     if isinstance(result.get("truncated"), int):
         unit = next((n for n in result if n.startswith("distinct_")), "distinct_texts")
@@ -284,6 +306,6 @@ def _warnings(result: Mapping[str, Any], after: Mapping[str, Any] | None) -> Ite
         if note and name not in KINDS:  # those have a section of their own
             words = note if isinstance(note, str) else f"{note:,}"
             yield f"evaluation: {name.replace('_', ' ')}: {words}"
-    seconds = result.get("seconds")
+    seconds = result.get("seconds", result.get("used_seconds"))
     if seconds is not None:
         yield f"The whole run took {seconds_in_words(seconds)}."

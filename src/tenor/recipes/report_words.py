@@ -160,8 +160,8 @@ def repeat_of(folder: Path, result: Mapping[str, Any]) -> Repeat:
     """Everything that is needed to do a run or a sweep again."""
     settings = settings_of(folder)
     hashes: dict[str, object] = {}
-    base = result.get("base_model") or {}
-    if base.get("sha256"):
+    base = result.get("base_model")
+    if isinstance(base, dict) and base.get("sha256"):
         hashes[f"start: {base['name']}"] = base["sha256"]
     data = folder / DATA
     if data.exists():

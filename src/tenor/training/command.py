@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-__all__ = ["command_line"]
-
-LEFT_OUT = ("resume",)
+__all__ = ["command_line", "flags_of"]
 
 
 def command_line(config: Any) -> str:
@@ -30,17 +29,35 @@ def command_line(config: Any) -> str:
     command = getattr(config, "command", "")
     if not command:
         return ""
-    words = ["tenor", *command.split()]
-    # What must be given comes first.
+    return shlex.join(["tenor", *command.split(), *flags_of(config, ("resume",))])
+
+
+def flags_of(config: Any, leave_out: Sequence[str] = ()) -> list[str]:
+    """The flags that give a dataclass of settings, as far as they differ from its defaults.
+
+    Args:
+        config: the settings; those that must be given come first.
+        leave_out: fields that are given otherwise.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Settings:
+    ...     train: str
+    ...     batch_size: int = 8
+    ...     dimensions: tuple[int, ...] = ()
+    ...     tie: bool = True
+    >>> flags_of(Settings("my data.csv", 16, (64, 32), False))[2:]
+    ['--batch-size', '16', '--dimensions', '64', '--dimensions', '32', '--no-tie']
+    """
+    flags: list[str] = []
     for field in sorted(fields(config), key=lambda one: one.default is not MISSING):
-        value = getattr(config, field.name)
-        default = field.default
+        value, default = getattr(config, field.name), field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory()
-        if field.name in LEFT_OUT or value is None or value == default:
+        if field.name in leave_out or value is None or value == default:
             continue
-        words += _flag(f"--{field.name.replace('_', '-')}", value)
-    return shlex.join(words)
+        flags += _flag(f"--{field.name.replace('_', '-')}", value)
+    return flags
 
 
 def _flag(flag: str, value: Any) -> list[str]:
