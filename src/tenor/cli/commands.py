@@ -17,6 +17,7 @@ from tenor.cli import (
     mteb_commands,
     plan_commands,
     report_commands,
+    reproduce_commands,
     search_commands,
     static_commands,
     sweep_commands,
@@ -69,6 +70,7 @@ def add_to(app: App) -> None:
     sweep_commands.add_to(app)
     compare_commands.add_to(app)
     report_commands.add_to(app)
+    reproduce_commands.add_to(app)
     app.command(demo)
 
 

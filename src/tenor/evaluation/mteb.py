@@ -9,7 +9,7 @@ import logging
 import textwrap
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
@@ -77,9 +77,10 @@ def evaluate_mteb(
 
     Returns:
         Plain values: `model`, `mteb` (version), `tasks` (for each its `task`, `type`,
-        `dataset_revision`, `metric`, `score`, `scores` by split and subset, `seconds`, `reused`),
-        `mean` over these, `failed` (of each task whose data cannot be had, where others can, its
-        `task` and the `error`), `truncated` texts, `seconds`, and the folder of the `results`.
+        `dataset_revision`, `metric`, `score`, `scores` and all `figures` by split and subset,
+        `seconds`, `reused`), `mean` over these, `failed` (of each task whose data cannot be had,
+        where others can, its `task` and the `error`), `truncated` texts, `seconds`, and the folder
+        of the `results`.
 
     Raises:
         MissingExtraError: mteb is not installed.
@@ -301,8 +302,21 @@ def _row(task: Any, result: Any, seconds: float, reused: bool) -> dict[str, Any]
             split: {one["hf_subset"]: float(one["main_score"]) for one in several}
             for split, several in result.scores.items()
         },
+        "figures": {
+            split: {one["hf_subset"]: _numbers(one) for one in several}
+            for split, several in result.scores.items()
+        },
         "seconds": seconds,
         "reused": reused,
+    }
+
+
+def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """All figures of a split and subset, by mteb's names."""
+    return {
+        name: float(value)
+        for name, value in scores.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
 
