@@ -157,7 +157,9 @@ def test_a_process_for_each_model_and_one_that_fails_leaves_the_others(data, mod
 def test_the_files_hold_all_of_it(compared):
     result, out = compared
     assert json.loads((out / "compare.json").read_text()) == json.loads(json.dumps(result))
-    assert sorted(path.name for path in out.iterdir()) == ["compare.json", "items.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "compare.json", "items.parquet", "report.html",
+    ]  # fmt: skip
     table = pq.read_table(out / "items.parquet")
     for model in result["models"]:
         for task in result["tasks"]:
@@ -203,7 +205,7 @@ def test_a_comparison_that_was_stopped_goes_on(data, models, tmp_path, in_proces
     assert [one["model"] for one in in_process] == list(config.models)  # the first only once
     assert len(result["models"]) == 2
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert found == ["compare.json", "items.parquet"]
+    assert found == ["compare.json", "items.parquet", "report.html"]
 
 
 def test_nothing_left_when_every_model_fails(data, models, monkeypatch):

@@ -301,7 +301,7 @@ def _label(
 ) -> None:
     """A name beside a point, where no other name stands."""
     wide = text_width(name)
-    left = min(max(x + 8, 0), drawing.width - wide)
+    left = x + 8 if x + 8 + wide <= drawing.width else max(x - 8 - wide, 0)
     height = y - 7
     while any(abs(height - other) < 13 and left < end and start < left + wide
               for start, end, other in taken):  # fmt: skip

@@ -15,8 +15,11 @@ from tenor.evaluation.svg import Drawing, Scale, for_screens, text_width
 __all__ = ["PROJECTIONS", "MapPoint", "map_chart", "on_a_plane"]
 
 PROJECTIONS = {
-    "pca": "principal component analysis",
-    "umap": "UMAP (McInnes, Healy & Melville 2018), cosine distance",
+    "pca": "principal component analysis: only what is far apart here is surely far apart",
+    "umap": (
+        "UMAP (McInnes, Healy & Melville 2018) on cosine distances: neighbours are true, distances "
+        "between groups mean little"
+    ),
 }
 COLOURS = 8
 OTHERS = "others"

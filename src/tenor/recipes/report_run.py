@@ -103,7 +103,7 @@ def _sides(
     result: Mapping[str, Any],
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The evaluations before and after, of a run of several stages those of start and kept."""
-    if "candidates" in result:
+    if "budget_seconds" in result:  # of `tenor auto`
         return result.get("baseline"), result.get("test")
     if result.get("after") or not result:
         return result.get("before"), result.get("after")
@@ -168,7 +168,7 @@ def _systems(result: Mapping[str, Any]) -> list[Section]:
     """Tables of the models that a run of several stages made, or of its seeds."""
     metric, kept = result.get("metric"), result.get("kept")
     sections: list[Section] = []
-    if "candidates" in result:
+    if "budget_seconds" in result:
         sections.append(_candidates(result))
     several = [("The models that were made", result)]
     several += [(name, result[key]) for name, key in _AUGMENTED if result.get(key)]
