@@ -65,6 +65,8 @@ def on_a_plane(
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     if method == "umap":
         return _by_umap(vectors, seed)
+    if len(vectors) < 2:
+        return np.zeros((len(vectors), 2))
     from sklearn.decomposition import PCA
 
     parts = min(2, *vectors.shape)
