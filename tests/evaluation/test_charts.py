@@ -5,8 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tenor.evaluation.charts import Choice, histograms, pareto, score_ranges
+from tenor.evaluation.charts import Choice, pareto
 from tenor.evaluation.confusion_chart import confusion_chart
+from tenor.evaluation.score_charts import histograms, score_ranges
 from tenor.evaluation.svg import Drawing, Frame
 
 

@@ -12,6 +12,7 @@ from tenor.evaluation.confusion_chart import confusion_chart
 from tenor.evaluation.embedding_map import MapPoint, map_chart
 from tenor.evaluation.freeze_chart import freeze_figure
 from tenor.evaluation.report_sections import Estimate
+from tenor.evaluation.score_charts import histograms, score_ranges
 from tenor.evaluation.tag_context import TagErrorExample
 
 __all__ = [
@@ -147,7 +148,7 @@ class ScoreSpread:
 
     def chart(self) -> str:
         """SVG of the chart, safe to put into a page."""
-        return (charts.score_ranges if self.by_gold else charts.histograms)(self.scores)
+        return (score_ranges if self.by_gold else histograms)(self.scores)
 
 
 @dataclass(frozen=True, kw_only=True)

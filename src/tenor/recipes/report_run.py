@@ -19,9 +19,9 @@ from tenor.evaluation.report import (
     Warnings,
 )
 from tenor.evaluation.run_sections import Confusions, Measured, Table
-from tenor.evaluation.span_errors import KINDS
 from tenor.recipes.report_items import item_sections, map_section
 from tenor.recipes.report_seeds import kept_run, seed_tables
+from tenor.recipes.report_warnings import data_warnings
 from tenor.recipes.report_words import (
     change_in_words,
     compared,
@@ -83,7 +83,7 @@ def run_report(folder: Path, result: Mapping[str, Any], *, projection: str = "pc
     if found is not None:
         sections.append(found)
     if result:
-        sections.append(Warnings("About the data", list(_warnings(result, after))))
+        sections.append(Warnings("About the data", list(data_warnings(result, after))))
     return Report(
         title=f"{folder.resolve().name}: {_what(folder)}",
         subtitle=_subtitle(result, before, after),
@@ -270,42 +270,3 @@ def _labels(after: Mapping[str, Any]) -> list[Section]:
         head = ["type", "precision", "recall", "F1", "95 % of F1", "spans", "found"]
         return [Table(title="Type by type", head=head, rows=rows)]
     return []
-
-
-def _warnings(result: Mapping[str, Any], after: Mapping[str, Any] | None) -> Iterator[str]:
-    """What a reader should know of the data before believing a figure."""
-    yield from result.get("notes") or []
-    yield from (result.get("data") or {}).get("notes") or []
-    yield from (result.get("plan") or {}).get("warnings") or []
-    if isinstance(result.get("truncated"), int):
-        unit = next((n for n in result if n.startswith("distinct_")), "distinct_texts")
-        many = result.get(unit) or 0
-        words = unit.replace("_", " ")
-        share = f" ({result['truncated'] / many:.1%})" if many else ""
-        yield (
-            f"{result['truncated']:,} of {many:,} {words} to train on were cut to the limit{share}."
-        )
-    if after is not None and after.get("truncated"):
-        yield f"{after['truncated']:,} texts of the evaluation were cut to the limit."
-    skipped = result.get("skipped")
-    if skipped:
-        yield f"{skipped:,} bad rows were left out."
-    lost = result.get("lost") or {}
-    if lost.get("words"):
-        yield (
-            f"{lost['words']:,} words are not trained on, beyond the limit or without a token, and "
-            f"{lost.get('spans', 0):,} spans with them."
-        )
-    if result.get("split_texts"):
-        yield f"{result['split_texts']:,} long texts were read in windows; no tag is lost."
-    if result.get("expanded_spans"):
-        yield f"{result['expanded_spans']:,} spans were grown to whole words."
-    overlap = result.get("overlap")
-    yield from overlap.values() if isinstance(overlap, dict) else [overlap] if overlap else []
-    for name, note in ((after or {}).get("notes") or {}).items():
-        if note and name not in KINDS:  # those have a section of their own
-            words = note if isinstance(note, str) else f"{note:,}"
-            yield f"evaluation: {name.replace('_', ' ')}: {words}"
-    seconds = result.get("seconds", result.get("used_seconds"))
-    if seconds is not None:
-        yield f"The whole run took {seconds_in_words(seconds)}."
