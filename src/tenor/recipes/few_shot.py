@@ -25,13 +25,13 @@ from tenor.training.arguments import TrainingArguments
 
 __all__ = ["FewShotConfig", "train_few_shot"]
 
-LOSSES = ("supervised-contrastive", "cosine-pairs")
+LOSSES = ("auto", "supervised-contrastive", "cosine-pairs")
 HEADS = ("logistic", "linear")
 PASSES = 4  # over the texts, where the number of steps is not given
-FEWEST, MOST = 20, 1000  # steps, the same
+FEWEST, MOST = 40, 1000  # steps, the same
 STUDENT_PASSES, STUDENT_FEWEST = 10, 100  # the same of the student
 STUDENT_LEARNING_RATE = 2e-5
-MEASURED_RATE, MEASURED_WIDTH = 2e-4, 384  # what did best, and the width of the embedder it was
+MEASURED_RATE, MEASURED_WIDTH = 1e-4, 384  # what did best, and the width of the embedder it was
 LONG_STAGE, CHECKPOINTS = 500, 250  # steps from which a stage saves checkpoints in between
 
 
@@ -62,8 +62,9 @@ class FewShotConfig:
         max_unlabelled: use at most so many of them, drawn at random; 0 for all.
         student: embedder that the student starts from, such as a smaller or a static one, which is
             then kept; by default the few-shot model itself, and kept where it is the better one.
-        loss: supervised-contrastive, or cosine-pairs as in SetFit. The student always learns by the
-            latter, which bears with labels that are wrong.
+        loss: supervised-contrastive, or cosine-pairs as in SetFit; auto: the latter where a batch
+            holds all classes and a text has one of them. The student always learns by cosine-pairs,
+            which bear with labels that are wrong.
         head: logistic: logistic regression; linear: a linear layer trained by AdamW.
         inverse_regularization: C of logistic regression; chosen on the untouched embedder's vectors
             by cross-validation by default.
@@ -73,10 +74,12 @@ class FewShotConfig:
         student_steps: of the student's stage; by default the same rule.
         batch_size: texts of a step at most.
         texts_per_class: texts of one class in a batch; by default as many as fit with all classes,
-            at least 4.
+            at most half of what there is of the largest one, so that batches differ, and at least
+            4.
         learning_rate: the highest, reached after warm-up; by default the embedder's width decides:
-            2e-4 for 384 dimensions, a quarter of that for twice as many.
-        student_learning_rate: of the student; by default 2e-5, 0.01 for a static one.
+            1e-4 for 384 dimensions, a quarter of that for twice as many.
+        student_learning_rate: of the student; by default learning_rate where that is given, else
+            2e-5; 0.01 for a static one.
         warmup: share of all steps in which the learning rate rises.
         schedule: how it falls after: linear, cosine or constant.
         temperature: of supervised-contrastive.
@@ -117,7 +120,7 @@ class FewShotConfig:
     unlabelled_column: str = "text"
     max_unlabelled: int = 10_000
     student: str | None = None
-    loss: str = "supervised-contrastive"
+    loss: str = "auto"
     head: str = "logistic"
     inverse_regularization: float | None = None
     multi_label: bool | None = None
@@ -201,7 +204,7 @@ class FewShotConfig:
         """The learning rate of an embedder of so many dimensions.
 
         >>> FewShotConfig(train="texts.csv", out="run").rate_for(768)
-        5e-05
+        2.5e-05
         """
         if self.learning_rate is not None:
             return self.learning_rate

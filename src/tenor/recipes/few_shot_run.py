@@ -91,7 +91,7 @@ def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
         model = student
         base = student_base
     result = {
-        "loss": config.loss,
+        "loss": stages.get("contrastive", {"loss": config.loss})["loss"],
         "head": config.head,
         "shots": config.shots,
         "labels": list(data.names),

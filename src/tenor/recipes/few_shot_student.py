@@ -111,7 +111,7 @@ def _train(
     rate = config.student_learning_rate
     if rate is None:
         static = isinstance(student, StaticEmbedder)
-        rate = STATIC_LEARNING_RATE if static else STUDENT_LEARNING_RATE
+        rate = STATIC_LEARNING_RATE if static else config.learning_rate or STUDENT_LEARNING_RATE
     arguments = config.arguments(len(plan), rows=plan.batch_size, learning_rate=rate)
     path = str(config.unlabelled)
     result = fit.train(
