@@ -27,7 +27,17 @@ def _same_random_numbers():
 
 
 @pytest.fixture(autouse=True)
-def failed_reports():
+def _logging_as_before():
+    """The command line sets the logger up for its process, which here is that of all tests."""
+    logger = logging.getLogger("tenor")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
+
+
+@pytest.fixture(autouse=True)
+def failed_reports(_logging_as_before):
     """A run bears with a report that cannot be made; a test does not."""
     failed = []
 

@@ -1,7 +1,6 @@
 """Flags of `tenor adapt` become its settings; its answer is a table or one JSON object."""
 
 import json
-import logging
 import subprocess
 import sys
 
@@ -26,16 +25,6 @@ RESULT = {
     "kept": "supervised-only/1-contrastive",
 }
 NEEDED = ("--text", "t.txt", "--evaluate", "e.csv", "--out", "run")
-
-
-@pytest.fixture(autouse=True)
-def _own_logging():
-    """`main` sets the library's logger up for a program; put it back."""
-    logger = logging.getLogger("tenor")
-    before = (logger.handlers, logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 @pytest.fixture

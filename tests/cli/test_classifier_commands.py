@@ -1,7 +1,6 @@
 """The commands of classifiers, as a person types them."""
 
 import json
-import logging
 
 import pytest
 
@@ -9,16 +8,6 @@ from tenor.cli import main
 from tiny import tiny_model
 from tiny_labels import random_labelled
 from tiny_tags import tiny_tagger
-
-
-@pytest.fixture(autouse=True)
-def _own_logging():
-    """`main` sets the library's logger up for a program; put it back."""
-    logger = logging.getLogger("tenor")
-    before = (logger.handlers, logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 @pytest.fixture

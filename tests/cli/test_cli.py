@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 import subprocess
 import sys
 import tomllib
@@ -21,16 +20,6 @@ from tiny import WIDTH, random_texts, tiny_model, write_csv
 
 TEXTS = random_texts(12, words=(2, 9))
 ISSUE_KEYS = {"metrics", "intervals", "n", "truncated", "seconds", "model", "data"}
-
-
-@pytest.fixture(autouse=True)
-def _own_logging():
-    """`main` sets the library's logger up for a program; put it back."""
-    logger = logging.getLogger("tenor")
-    before = (logger.handlers, logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,12 @@
 """`tenor train contrastive --pairs-from`: flags, messages, going on."""
 
 import json
-import logging
 import tomllib
 
 import pytest
 
 from tenor.cli import main
 from tiny import tiny_model
-
-
-@pytest.fixture(autouse=True)
-def _own_logging():
-    """`main` sets the library's logger up for a program; put it back."""
-    logger = logging.getLogger("tenor")
-    before = (logger.handlers, logger.level, logger.propagate)
-    yield
-    logger.handlers, logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 @pytest.fixture
