@@ -20,7 +20,11 @@ from benchmarks._sides import RESULTS
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-RATES = {"texts_per_second": "texts/s", "rows_per_second": "rows/s"}
+RATES = {
+    "texts_per_second": "texts/s",
+    "rows_per_second": "rows/s",
+    "blocks_per_second": "blocks/s",
+}
 # How the names of results with sides begin.
 KNOWN = ("encode_", "train_", "score_", "few_shot_", "freeze_sweep", "tsdae_", "mlm_")
 QUALITIES = {
