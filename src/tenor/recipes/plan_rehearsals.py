@@ -16,7 +16,7 @@ from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objectiv
 from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.embedder_fit import embedder_of, training_plan
 from tenor.recipes.few_shot import FewShotConfig
-from tenor.recipes.few_shot_stages import load_start, make_plan
+from tenor.recipes.few_shot_stages import contrastive_loss, load_start, make_plan
 from tenor.recipes.plan_probe import MOST_STEPS, Pace, time_steps
 from tenor.recipes.plan_sources import Source
 from tenor.recipes.settings import device_of
@@ -140,11 +140,13 @@ def _few_shot(config: FewShotConfig, source: Source, seconds: float) -> Pace:
     table = _table(source)
     assert table.target is not None
     # All the rows: which classes stand together in a batch depends on how many there are.
-    plan = make_plan(config, np.asarray(table.target), config.steps)
+    target = np.asarray(table.target)
+    plan = make_plan(config, target, config.steps)
+    loss = contrastive_loss(config, plan, target)
     embedder = load_start(config, config.model, fresh=True)
     return time_steps(
         embedder,
-        make_few_shot_objective(config.loss, temperature=config.temperature).to(embedder.device),
+        make_few_shot_objective(loss, temperature=config.temperature).to(embedder.device),
         TrainingData.of(table.columns, table.target, embedder.tokenizer),
         config.arguments(len(plan), rows=plan.batch_size),
         plan=plan,
