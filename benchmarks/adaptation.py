@@ -62,7 +62,7 @@ def pretrain(folder: Path, epochs: int) -> str:
     train_mlm(
         MlmConfig(
             train=texts(folder), out=str(out), from_scratch=True, max_seq_length=TOKENS,
-            epochs=epochs, learning_rate=5e-4, batch_size=64, seed=0, resume=out.exists(), **SHAPE,
+            epochs=epochs, learning_rate=5e-4, batch_size=16, seed=0, resume=out.exists(), **SHAPE,
         )
     )  # fmt: skip
     return str(out / "model")
@@ -173,7 +173,7 @@ def gaps(found: dict[str, Any], base: dict[str, Any]) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--pretraining-epochs", type=int, default=10)
+    parser.add_argument("--pretraining-epochs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1, help="of each stage without labels")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--way", action="append", choices=WAYS, help="all by default")

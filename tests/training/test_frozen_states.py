@@ -14,7 +14,7 @@ from tenor.training.freezing import FreezingArguments
 from tenor.training.frozen_states import FOLDER, with_states
 from tenor.training.objectives import make_objective
 from tenor.training.prefix_cache import PrefixCache
-from tenor.training.run import RunLog
+from tenor.training.run_log import RunLog
 from tenor.training.steps import GradCache, Plain
 from tenor.training.trainer import Trainer
 from tiny import PADDED, TinyEmbedder, tiny_data, tiny_encoder

@@ -14,7 +14,7 @@ from tenor.training.arguments import TrainingArguments
 from tenor.training.checkpoint import latest
 from tenor.training.objectives import make_objective
 from tenor.training.probe import probe
-from tenor.training.run import RunLog
+from tenor.training.run_log import RunLog
 from tenor.training.steps import GradCache, Plain
 from tenor.training.trainer import Trainer
 from tiny import SIZE, TinyEmbedder, tiny_data, tiny_encoder

@@ -68,7 +68,7 @@ def convert_setfit(
     """
     from tenor.formats.locate import hash_model
     from tenor.models.setfit import load_setfit, save_setfit
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
 
     loaded = load_setfit(model, allow_pickle=allow_pickle, dtype=dtype)
     save_setfit(loaded, out)

@@ -20,7 +20,16 @@ from tenor.evaluation.similarity import EmbeddingSimilarity
 from tenor.evaluation.validation import LabelledPairs, NearestNeighbours
 from tenor.formats.table_writer import write_parquet
 
-__all__ = ["MAP", "MapSample", "StoredMap", "map_sample", "read_map", "sample_vectors", "write_map"]
+__all__ = [
+    "MAP",
+    "MapSample",
+    "SketchedMap",
+    "StoredMap",
+    "map_sample",
+    "read_map",
+    "sample_vectors",
+    "write_map",
+]
 
 MAP = "map.parquet"  # in the run's folder
 TEXTS, PAIRS = 400, 120
@@ -55,6 +64,40 @@ class StoredMap:
     sample: MapSample
     before: npt.NDArray[np.float32] | None
     after: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SketchedMap:
+    """A map of a model that is about to be trained.
+
+    Attributes:
+        sample: the texts.
+        embedder: the model.
+        before: (N, D) its vectors as it was.
+    """
+
+    sample: MapSample
+    embedder: Encodes
+    before: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, model: Any, evaluation: Any) -> SketchedMap | None:
+        """Of an embedder, or of a model that holds one; `None` where there is nothing to map.
+
+        Args:
+            model: before its training.
+            evaluation: what it is measured with.
+        """
+        embedder = getattr(model, "embedder", model)
+        sample = map_sample(evaluation) if hasattr(embedder, "encode_counted") else None
+        if sample is None:
+            return None
+        return cls(sample, embedder, sample_vectors(embedder, sample))
+
+    def write(self, folder: Path) -> None:
+        """Add the vectors of the model as it is now, and write map.parquet."""
+        after = sample_vectors(self.embedder, self.sample)
+        write_map(folder, StoredMap(self.sample, self.before, after))
 
 
 @singledispatch

@@ -17,7 +17,7 @@ from tenor.evaluation.beir import read_beir
 from tenor.recipes.adapt import SELF_LABELLED, AdaptConfig
 from tenor.recipes.adapt_held_out import HeldOut
 from tenor.recipes.adapt_plan import AdaptPlan
-from tenor.recipes.fit import tell
+from tenor.recipes.tell import tell
 
 __all__ = ["GOLD_KINDS", "AdaptInputs", "read_inputs"]
 

@@ -13,7 +13,7 @@ from tenor.evaluation.compare import difference
 from tenor.evaluation.result import EvaluationResult
 from tenor.models.embedder import Embedder
 from tenor.recipes.adapt_held_out import HeldOut
-from tenor.recipes.fit import tell
+from tenor.recipes.tell import tell
 
 __all__ = ["Figures"]
 

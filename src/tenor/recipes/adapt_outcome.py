@@ -11,8 +11,8 @@ from tenor.formats.model_card import model_card
 from tenor.recipes.adapt import SUPERVISED, AdaptConfig
 from tenor.recipes.adapt_plan import SUPERVISED_ONLY, UNTOUCHED, AdaptPlan
 from tenor.recipes.adapt_stages import StageOutcome, load_embedder
-from tenor.recipes.fit import tell
 from tenor.recipes.stages import keep_model
+from tenor.recipes.tell import tell
 from tenor.training.run import Run, machine, versions
 
 __all__ = ["compare", "keep", "outcome", "tell_outcome"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tenor.errors import ConfigError
 from tenor.recipes.adapt import REBUILDING, SUPERVISED, UNSUPERVISED, AdaptConfig
-from tenor.recipes.fit import tell
+from tenor.recipes.tell import tell
 
 __all__ = ["SUPERVISED_ONLY", "UNTOUCHED", "AdaptPlan", "make_plan"]
 

@@ -21,9 +21,9 @@ from tenor.recipes.adapt_plan import UNTOUCHED, AdaptPlan
 from tenor.recipes.augmented import AugmentedConfig, train_augmented
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
 from tenor.recipes.embedder_fit import embedder_of
-from tenor.recipes.fit import tell
 from tenor.recipes.mlm import MlmConfig, train_mlm
 from tenor.recipes.stages import note
+from tenor.recipes.tell import tell
 from tenor.recipes.tsdae import TsdaeConfig, train_tsdae
 from tenor.training.run import Run
 

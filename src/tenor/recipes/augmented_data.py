@@ -16,9 +16,9 @@ from tenor.data.prepare import hold_out
 from tenor.data.schema import PairTable, read_pairs
 from tenor.errors import ConfigError, DataError
 from tenor.recipes.augmented import AugmentedConfig
-from tenor.recipes.fit import tell
 from tenor.recipes.settings import split_seed_of
 from tenor.recipes.stages import write_rows
+from tenor.recipes.tell import tell
 
 __all__ = ["AugmentedData", "read_data"]
 

@@ -19,9 +19,9 @@ from tenor.models.embedder import Embedder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import AugmentedData
 from tenor.recipes.augmented_stages import LabellerModel, teacher
-from tenor.recipes.fit import tell
 from tenor.recipes.settings import device_of, split_seed_of
 from tenor.recipes.silver_scores import cosines, scaled
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = ["MeanLabeller", "SilverScores", "silver_scores"]

@@ -12,7 +12,7 @@ from tenor.models.embedder import Embedder
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import AugmentedData
 from tenor.recipes.augmented_stages import GOLD_ONLY, GOLD_SILVER, embedder
-from tenor.recipes.fit import tell
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = ["compare", "tell_outcome"]

@@ -17,12 +17,12 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
 from tenor.recipes.augmented_labels import silver_scores
 from tenor.recipes.augmented_stages import LabellerModel
-from tenor.recipes.fit import tell
 from tenor.recipes.settings import device_of
 from tenor.recipes.silver import Chunk, Labels, SilverLabels
 from tenor.recipes.silver_candidates import pending_pairs, read_candidates
 from tenor.recipes.silver_scores import scaled, write_silver
 from tenor.recipes.stages import note
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = ["silver_pairs"]

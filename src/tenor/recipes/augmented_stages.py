@@ -22,12 +22,12 @@ from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.augmented_data import HARD_LOSSES, AugmentedData
 from tenor.recipes.contrastive import ContrastiveConfig, objective_of
 from tenor.recipes.embedder_fit import EmbedderFit
-from tenor.recipes.fit import tell
 from tenor.recipes.propose import propose
 from tenor.recipes.settings import device_of
 from tenor.recipes.silver_candidates import CANDIDATES, write_candidates
 from tenor.recipes.silver_scores import write_cosines
 from tenor.recipes.stages import note
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = [

@@ -22,9 +22,9 @@ from tenor.errors import DataError
 from tenor.evaluation.retrieval import Retrieval
 from tenor.formats.atomic import write_text
 from tenor.recipes.auto import AutoConfig
-from tenor.recipes.fit import tell
 from tenor.recipes.plan_sources import Inputs, Source, read_inputs
 from tenor.recipes.stages import write_rows
+from tenor.recipes.tell import tell
 
 __all__ = ["AutoData", "Split", "choose_source", "read_back", "split_data", "write_data"]
 

@@ -11,12 +11,12 @@ from tenor.data.findings import Example, Finding
 from tenor.formats.atomic import write_text
 from tenor.models.embedder import Embedder
 from tenor.recipes.auto_data import AutoData
-from tenor.recipes.fit import tell
 from tenor.recipes.plan_context import Advice
 from tenor.recipes.plan_encoding import EncodingPace
 from tenor.recipes.plan_labels import LabelCheck, check_labels
 from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_rehearsals import rehearse
+from tenor.recipes.tell import tell
 
 __all__ = ["Measurements"]
 

@@ -13,8 +13,8 @@ from tenor.recipes.auto import AutoConfig
 from tenor.recipes.auto_data import AutoData
 from tenor.recipes.auto_training import evaluation_of, load_trained
 from tenor.recipes.auto_trials import Trial, Trials
-from tenor.recipes.fit import tell
 from tenor.recipes.stages import keep_model
+from tenor.recipes.tell import tell
 from tenor.training.run import Run, machine, versions
 
 __all__ = ["UNTOUCHED", "Confirmed", "confirm", "keep", "outcome", "tell_outcome"]

@@ -10,12 +10,12 @@ from tenor.recipes.auto import AutoConfig, parse_budget
 from tenor.recipes.auto_clock import BudgetClock
 from tenor.recipes.auto_data import choose_source, read_back, split_data, write_data
 from tenor.recipes.auto_search import Search
-from tenor.recipes.fit import tell
 from tenor.recipes.plan import PlanSettings, context_of, load_start
 from tenor.recipes.plan_encoding import EncodingPace, encoding_pace
 from tenor.recipes.plan_sources import Source, read_inputs
 from tenor.recipes.plan_text_facts import text_facts
 from tenor.recipes.stages import note, require_one_process
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = ["run_auto"]

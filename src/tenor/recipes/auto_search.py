@@ -25,13 +25,13 @@ from tenor.recipes.auto_measure import Measurements
 from tenor.recipes.auto_outcome import UNTOUCHED, confirm, keep, outcome, tell_outcome
 from tenor.recipes.auto_training import evaluation_of, train
 from tenor.recipes.auto_trials import Trial, Trials
-from tenor.recipes.fit import tell
 from tenor.recipes.plan_context import Context
 from tenor.recipes.plan_estimate import SAVING, Measured
 from tenor.recipes.plan_findings import file_findings
 from tenor.recipes.plan_measure import text_measures
 from tenor.recipes.plan_sources import EMBEDDER_SHAPES
 from tenor.recipes.stages import note
+from tenor.recipes.tell import tell
 from tenor.training.run import Run
 
 __all__ = ["Search"]

@@ -149,9 +149,9 @@ def train_on_table(
     """
     from tenor.data.labelled_split import hold_out_by_label
     from tenor.data.labelled_texts import describe_labels, describe_repeats
-    from tenor.recipes.fit import announce_table, tell
     from tenor.recipes.labelled_evaluation import evaluation_on_texts
     from tenor.recipes.logistic import train_logistic
+    from tenor.recipes.tell import announce_table, tell
     from tenor.training.classification_objectives import choose_classification_loss
 
     loss, why = choose_classification_loss(config.loss, table.kind == "multi_labelled_texts")
@@ -183,7 +183,8 @@ def _fine_tune(
     notes: tuple[str, ...],
 ) -> tuple[dict[str, Any], TextClassifier]:
     from tenor.models.encoder_classifier import EncoderClassifier
-    from tenor.recipes.fit import Source, tell
+    from tenor.recipes.fit import Source
+    from tenor.recipes.tell import tell
     from tenor.training.batch import TrainingData
     from tenor.training.classification_objectives import (
         balanced_weights,

@@ -166,7 +166,7 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
     from tenor.recipes.embedder_fit import EmbedderFit
-    from tenor.recipes.fit import announce_table, tell
+    from tenor.recipes.tell import announce_table, tell
 
     fit = EmbedderFit(config, config.out, resume=config.resume)
     if (done := fit.done()) is not None:

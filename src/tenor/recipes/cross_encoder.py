@@ -94,7 +94,8 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
     from tenor.models.cross_encoder import CrossEncoder
-    from tenor.recipes.fit import Fit, Source, announce_table, tell
+    from tenor.recipes.fit import Fit, Source
+    from tenor.recipes.tell import announce_table, tell
     from tenor.training.candidate_data import CandidateData
     from tenor.training.pair_objectives import choose_pair_loss, make_pair_objective, pair_data
 

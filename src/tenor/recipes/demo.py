@@ -78,7 +78,7 @@ def _train(config: DemoConfig) -> dict[str, Any]:
     from tenor.recipes.demo_report import Side, describe, make_report, show_gain
     from tenor.recipes.demo_search import QUESTIONS, Remembering, save_search, show
     from tenor.recipes.embedder_fit import EmbedderFit
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
     from tenor.training.objectives import make_objective
 
     start = time.perf_counter()

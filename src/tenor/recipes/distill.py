@@ -99,9 +99,9 @@ def distill(config: DistillConfig) -> dict[str, Any]:
         new_words,
         student_tokenizer,
     )
-    from tenor.recipes.fit import tell
     from tenor.recipes.stages import finished_before
     from tenor.recipes.static_run import HeldOut, RawText, save_static, texts_per_second
+    from tenor.recipes.tell import tell
     from tenor.training.run import Run
 
     start = time.perf_counter()
@@ -179,7 +179,7 @@ def _table(
         sample_sentences,
     )
     from tenor.recipes.distill_vocabulary import special_ids, token_vectors
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
     from tenor.tokens.static_tokenizer import StaticTokenizer
 
     vectors = token_vectors(teacher, tokenizer, words)

@@ -15,8 +15,9 @@ from tenor.evaluation.retrieval import Retrieval
 from tenor.evaluation.validation import validation
 from tenor.formats.model_card import model_card
 from tenor.models.embedder import Embedder
-from tenor.recipes.fit import Evaluation, Fit, Source, tell
+from tenor.recipes.fit import Evaluation, Fit, Source
 from tenor.recipes.settings import device_of
+from tenor.recipes.tell import tell
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData

@@ -23,8 +23,9 @@ from tenor.data.shots import (
 )
 from tenor.errors import DataError
 from tenor.recipes.few_shot import FewShotConfig
-from tenor.recipes.fit import Evaluation, tell
+from tenor.recipes.fit import Evaluation
 from tenor.recipes.labelled_evaluation import evaluation_on_texts
+from tenor.recipes.tell import tell
 
 __all__ = ["FewShotData", "read_few_shot"]
 

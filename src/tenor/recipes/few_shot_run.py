@@ -27,8 +27,8 @@ from tenor.recipes.few_shot_stages import (
     with_head,
 )
 from tenor.recipes.few_shot_student import train_student
-from tenor.recipes.fit import tell
 from tenor.recipes.stages import finished_before, note, require_one_process, write_rows
+from tenor.recipes.tell import tell
 from tenor.training.run import Run, machine, versions
 
 __all__ = ["run_few_shot"]

@@ -36,8 +36,9 @@ from tenor.recipes.few_shot_stages import (
     pair_counts,
     with_head,
 )
-from tenor.recipes.fit import Source, tell
+from tenor.recipes.fit import Source
 from tenor.recipes.soft_logistic import probabilities_from
+from tenor.recipes.tell import tell
 from tenor.training.batch import TrainingData
 from tenor.training.few_shot_objectives import make_soft_objective
 

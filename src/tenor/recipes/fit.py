@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -14,11 +13,12 @@ from torch import nn
 from tenor.data.schema import PairTable
 from tenor.errors import RunInterruptedError
 from tenor.evaluation.compare import difference
-from tenor.evaluation.map_sample import StoredMap, map_sample, sample_vectors, write_map
+from tenor.evaluation.map_sample import SketchedMap
 from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.bulk import keep_few_kernels
+from tenor.recipes.tell import tell, tell_done
 from tenor.recipes.trainable import Trainable
 from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
@@ -27,31 +27,13 @@ from tenor.training.interrupt import SaveOnInterrupt
 from tenor.training.memory import keep_freed_memory
 from tenor.training.probe import probe, tried_batches
 from tenor.training.processes import is_first_process, leave_processes
-from tenor.training.run import Run, RunLog, Tracking, machine, versions
+from tenor.training.run import Run, machine, versions
+from tenor.training.run_log import RunLog
 from tenor.training.steps import GradCache, Plain, Step
+from tenor.training.tracking_callback import TrackingCallback
 from tenor.training.trainer import Trainer
 
-__all__ = ["Evaluation", "Fit", "Source", "announce_table", "tell", "tell_done"]
-
-log = logging.getLogger("tenor")
-
-
-def tell(line: str) -> None:
-    """Say something to the person who waits, once a run."""
-    if is_first_process():
-        log.info(line)
-
-
-def tell_done(out: str | Path) -> None:
-    """Say that the run in a folder was done before."""
-    tell(f"{out} is done already; nothing to resume.")
-
-
-def announce_table(table: PairTable, loss: str, why: str) -> None:
-    """Say what the training data is, and which loss it gets."""
-    skipped = f", {len(table.skipped):,} bad rows skipped" if table.skipped else ""
-    tell(f"{table.path}: {len(table):,} rows of kind {table.kind}{skipped}")
-    tell(f"loss {loss}: {why}")
+__all__ = ["Evaluation", "Fit", "Source"]
 
 
 @dataclass(frozen=True)
@@ -186,7 +168,7 @@ class Fit:
         before = _measured(model, evaluation)
         if before is not None:
             tell(f"before: {_figure(before, metric)}")
-        sketch = _Map(model, evaluation) if self.main else None
+        sketch = SketchedMap.of(model, evaluation.items) if self.main and evaluation else None
         if step is None:
             chunk = arguments.chunk_tokens
             step = GradCache(objective, chunk) if chunk else Plain(objective)
@@ -194,7 +176,7 @@ class Fit:
         callbacks = [RunLog(self.run.log_path, tell), interrupt]
         tracking = None
         if arguments.track is not None:
-            tracking = Tracking(arguments.track, self.run.folder, asdict(self.config))
+            tracking = TrackingCallback(arguments.track, self.run.folder, asdict(self.config))
             callbacks.append(tracking)
         started = time.perf_counter()
         with Trainer(
@@ -294,24 +276,6 @@ class Fit:
                 f"against before ({change['verdict']})"
             )
         tell(f"saved {self.run.model}")
-
-
-class _Map:
-    """The texts of the map with their vectors before training, where an embedder is trained."""
-
-    def __init__(self, model: Any, evaluation: Evaluation | None) -> None:
-        self.embedder = getattr(model, "embedder", model)
-        self.sample = None
-        if evaluation is not None and hasattr(self.embedder, "encode_counted"):
-            self.sample = map_sample(evaluation.items)
-        if self.sample is not None:
-            self.before = sample_vectors(self.embedder, self.sample)
-
-    def write(self, folder: Path) -> None:
-        """Add those after it, and write map.parquet."""
-        if self.sample is not None:
-            after = sample_vectors(self.embedder, self.sample)
-            write_map(folder, StoredMap(self.sample, self.before, after))
 
 
 def _measured(model: Trainable, evaluation: Evaluation | None) -> EvaluationResult | None:

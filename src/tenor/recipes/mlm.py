@@ -109,9 +109,10 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
     from torch import nn
 
     from tenor.evaluation.perplexity import perplexity
-    from tenor.recipes.fit import Evaluation, Fit, Source, tell
+    from tenor.recipes.fit import Evaluation, Fit, Source
     from tenor.recipes.mlm_from_scratch import new_masked_lm
     from tenor.recipes.raw_text import read_texts, tell_perplexity
+    from tenor.recipes.tell import tell
     from tenor.training.batch import TrainingData
     from tenor.training.denoising import vocabulary_facts
     from tenor.training.masking import Masking, cut_in_blocks

@@ -14,9 +14,9 @@ from tenor.errors import TrainingError
 from tenor.formats.atomic import write_text
 from tenor.models.loading import best_device
 from tenor.models.masked_lm import MaskedLM
-from tenor.recipes.fit import tell
 from tenor.recipes.mlm import MlmConfig
 from tenor.recipes.settings import device_of
+from tenor.recipes.tell import tell
 from tenor.tokens.tokenizer import Tokenizer
 from tenor.training.processes import first_process_first, is_first_process
 

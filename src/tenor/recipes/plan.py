@@ -93,12 +93,12 @@ def make_plan(config: PlanConfig) -> dict[str, Any]:
     """
     import time
 
-    from tenor.recipes.fit import tell
     from tenor.recipes.plan_estimate import estimate
     from tenor.recipes.plan_findings import file_findings, model_findings, ordered
     from tenor.recipes.plan_measure import measure, text_measures
     from tenor.recipes.plan_rules import advise
     from tenor.recipes.plan_sources import read_inputs
+    from tenor.recipes.tell import tell
     from tenor.training.run import machine, versions
 
     start = time.perf_counter()

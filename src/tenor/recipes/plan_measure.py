@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from tenor.data.findings import Finding
 from tenor.errors import TenorError
 from tenor.models.embedder import Embedder
-from tenor.recipes.fit import tell
 from tenor.recipes.plan import PlanSettings
 from tenor.recipes.plan_context import Advice, Context
 from tenor.recipes.plan_encoding import EncodingPace
@@ -21,6 +20,7 @@ from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_rehearsals import rehearse
 from tenor.recipes.plan_sources import Inputs
 from tenor.recipes.plan_text_facts import TextFacts, text_facts
+from tenor.recipes.tell import tell
 
 __all__ = ["measure", "text_measures"]
 

@@ -19,7 +19,7 @@ from tenor.data.tagging import TaggedTexts, read_tagged
 from tenor.errors import ConfigError, DataError
 from tenor.evaluation.beir import read_beir
 from tenor.evaluation.retrieval import Retrieval
-from tenor.recipes.fit import tell
+from tenor.recipes.tell import tell
 
 __all__ = ["EMBEDDER_SHAPES", "Inputs", "Source", "read_inputs"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tenor.data.corpus import Corpus, read_corpus, split_corpus
-from tenor.recipes.fit import tell
 from tenor.recipes.settings import split_seed_of
+from tenor.recipes.tell import tell
 
 __all__ = ["read_texts", "tell_perplexity"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
-from tenor.recipes.fit import tell
 from tenor.recipes.seed_figures import AFTER, deciding, spread
 from tenor.recipes.settings import split_seed_of
 from tenor.recipes.stages import finished_before, keep_model, note
+from tenor.recipes.tell import tell
 from tenor.training.run import DATA, RESULT, Run
 
 __all__ = ["train_seeds"]

@@ -15,7 +15,7 @@ from tenor.errors import TrainingError
 from tenor.formats.atomic import replaced_folder
 from tenor.formats.locate import hash_model
 from tenor.formats.table_writer import write_parquet
-from tenor.recipes.fit import tell_done
+from tenor.recipes.tell import tell_done
 from tenor.training.run import RESULT, Run
 
 __all__ = ["finished_before", "keep_model", "note", "require_one_process", "write_rows"]

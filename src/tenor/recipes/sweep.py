@@ -131,10 +131,10 @@ def sweep_freeze(config: FreezeSweepConfig) -> dict[str, Any]:
     from tenor.data.labelled_texts import read_labelled_like, read_labelled_texts
     from tenor.data.overlap import overlap
     from tenor.evaluation.classification import classification_metric
-    from tenor.recipes.fit import tell
     from tenor.recipes.stages import finished_before, note, require_one_process
     from tenor.recipes.sweep_depth import blocks_of, run_depth
     from tenor.recipes.sweep_outcome import draw, outcome, tell_outcome
+    from tenor.recipes.tell import tell
     from tenor.training.run import Run
 
     start = time.perf_counter()

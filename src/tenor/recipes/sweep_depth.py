@@ -20,8 +20,9 @@ from tenor.formats.atomic import write_text
 from tenor.models.classifier import TextClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
 from tenor.recipes.classifier import learning_rate, train_on_table
-from tenor.recipes.fit import Fit, tell
+from tenor.recipes.fit import Fit
 from tenor.recipes.settings import device_of
+from tenor.recipes.tell import tell
 from tenor.training.memory import peak_bytes, restart_peak
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tenor.evaluation.compare import difference
 from tenor.evaluation.freeze_chart import freeze_chart
 from tenor.formats.atomic import write_text
-from tenor.recipes.fit import tell
 from tenor.recipes.sweep_depth import Depth
+from tenor.recipes.tell import tell
 from tenor.training.run import machine, versions
 
 if TYPE_CHECKING:

@@ -176,7 +176,7 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
 def _read(config: TaggerConfig, source: str) -> TaggedTexts:
     """Tagged texts of a file, and a line about them."""
     from tenor.data.tagging import read_tagged
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
 
     table = read_tagged(
         source,
@@ -194,7 +194,8 @@ def _evaluation(
     """How to evaluate, and how far the texts were seen in training."""
     from tenor.data.overlap import overlap
     from tenor.evaluation.tagging import SpanEvaluation
-    from tenor.recipes.fit import Evaluation, tell
+    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.tell import tell
 
     table = held
     if table is None:
@@ -213,7 +214,7 @@ def _evaluation(
 
 def _tell_data(data: TaggingData, model: Tagger) -> None:
     """Say what became of the texts."""
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
 
     if data.split:
         tell(f"{data.split:,} texts are longer than {model.max_seq_length} tokens and were cut in "

@@ -135,9 +135,9 @@ def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
         raise MissingExtraError("word2vec", "Word2Vec") from error
 
     from tenor.models.static import StaticEmbedder
-    from tenor.recipes.fit import tell
     from tenor.recipes.stages import finished_before
     from tenor.recipes.static_run import HeldOut, RawText, save_static, texts_per_second
+    from tenor.recipes.tell import tell
     from tenor.recipes.word2vec_training import train_vectors, write_numbered
     from tenor.training.run import Run
 
@@ -185,7 +185,7 @@ def train_word2vec(config: Word2VecConfig) -> dict[str, Any]:
 
 def _tokenizer(config: Word2VecConfig, corpus: RawText, held_out: HeldOut) -> tuple[Any, list[str]]:
     """Words first, then phrases of them, then phrases of these."""
-    from tenor.recipes.fit import tell
+    from tenor.recipes.tell import tell
     from tenor.tokens.words import PhraseCounts, count_words, word_tokenizer
 
     def noted() -> Any:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tenor.errors import DataError
-from tenor.recipes.fit import tell
 from tenor.recipes.static_run import RawText
+from tenor.recipes.tell import tell
 from tenor.tokens.static_tokenizer import StaticTokenizer
 from tenor.tokens.words import document_frequencies
 from tenor.training.tracking import Tracker, tracked_name

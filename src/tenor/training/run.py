@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import time
 import tomllib
 from collections.abc import Mapping
 from importlib import metadata
@@ -25,14 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from tenor.errors import ConfigError, DataError, TrainingError
 from tenor.formats.atomic import write_text
 from tenor.training.command import command_line
-from tenor.training.tracking import Tracker, open_tracker, tracked_name
 
-__all__ = ["Run", "RunLog", "Tracking", "machine", "versions"]
+__all__ = ["Run", "machine", "versions"]
 
 CONFIG, DATA, LOG, RESULT = "config.toml", "data.json", "log.jsonl", "result.json"
 COMMAND = "command.txt"
@@ -175,107 +172,6 @@ class Run:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json, whole."""
         write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-
-
-class Tracking(TrainerCallback):  # type: ignore[misc]
-    """Hands what is logged on to a tracker.
-
-    Args:
-        track: which.
-        folder: of the run.
-        settings: of the run.
-    """
-
-    def __init__(self, track: str, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.track, self.folder, self.settings = track, folder, settings
-        self.tracker: Tracker | None = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Begin, or go on from the step that the run goes on from."""
-        if state.is_world_process_zero:
-            self.tracker = open_tracker(
-                self.track, self.folder, self.settings, first_step=state.global_step
-            )
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Hand the figures on."""
-        if self.tracker is None or not logs or "train_runtime" in logs:
-            return
-        figures = {
-            tracked_name(name): float(value)
-            for name, value in logs.items()
-            if isinstance(value, int | float)
-        }
-        self.tracker.write(state.global_step, figures)
-
-    def close(self) -> None:
-        """Write what is not on the disk yet, however the run ended."""
-        if self.tracker is not None:
-            self.tracker.close()
-            self.tracker = None
-
-
-class RunLog(TrainerCallback):  # type: ignore[misc]
-    """Writes log.jsonl, and tells a person how far the run is.
-
-    Args:
-        path: the log.
-        tell: gets a line of text about every ten per cent, and at every evaluation.
-    """
-
-    def __init__(self, path: Path, tell: Any) -> None:
-        self.path, self.tell = path, tell
-        self.started = time.perf_counter()
-        self.first = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop lines of steps that will be done again."""
-        self.started, self.first = time.perf_counter(), state.global_step
-        if not state.is_world_process_zero or not self.path.exists():
-            return
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _step_of(line) <= state.global_step]
-        write_text(self.path, "".join(line + "\n" for line in kept))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """One line of JSON; one of text where it is time."""
-        if not state.is_world_process_zero or logs is None or "train_runtime" in logs:
-            return
-        entry = {"step": state.global_step, **logs}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-        done, total = state.global_step, state.max_steps
-        if any(name.startswith("eval_") for name in logs):
-            figures = ", ".join(
-                f"{name.removeprefix('eval_')} {value:.4f}"
-                for name, value in logs.items()
-                if name.startswith("eval_")
-            )
-            self.tell(f"step {done}/{total}: {figures}")
-        elif "loss" in logs and _crosses_tenth(done, args.logging_steps, total):
-            pace = (time.perf_counter() - self.started) / max(done - self.first, 1)
-            left = pace * (total - done)
-            self.tell(f"step {done}/{total}: loss {logs['loss']:.4f}, {_duration(left)} left")
-
-
-def _crosses_tenth(done: int, every: int, total: int) -> bool:
-    tenth = max(total / 10, 1)
-    return int(done / tenth) > int((done - every) / tenth) or done == total
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):
-        return float("inf")  # a line that was being written when the run was killed
 
 
 def _plain(config: Any) -> dict[str, Any]:
