@@ -51,6 +51,6 @@ def test_models_that_mteb_does_not_measure_are_refused(run, tmp_path):
 
 
 def test_without_mteb_the_extra_is_named_before_a_model_is_loaded(run, monkeypatch):
-    monkeypatch.setattr("tenor.evaluation.mteb.find_spec", lambda name: None)
+    monkeypatch.setattr("tenor.evaluation.mteb_tasks.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"tenor\[mteb\]"):
         run("--task", "STS12", model="no/such/model/here")

@@ -66,7 +66,8 @@ def mteb(
         json_output: print one JSON object on stdout.
     """
     from tenor.errors import TenorError
-    from tenor.evaluation.mteb import evaluate_mteb, mteb_library
+    from tenor.evaluation.mteb import evaluate_mteb
+    from tenor.evaluation.mteb_tasks import mteb_library
 
     mteb_library()  # before a model is loaded in vain
     result = evaluate_mteb(

@@ -6,44 +6,28 @@ Scores are mteb's own; what differs is who encodes.
 from __future__ import annotations
 
 import logging
-import textwrap
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tenor.errors import ConfigError, DataError, MissingExtraError, ModelError
-from tenor.evaluation.local_tasks import find_local_task, list_local_tasks
-from tenor.evaluation.mteb_data import local_mteb_task
+from tenor.errors import ConfigError, DataError, ModelError
 from tenor.evaluation.mteb_meta import model_settings
 from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder
 from tenor.evaluation.mteb_results import ResultFolder
 from tenor.evaluation.mteb_search import MtebSearcher
+from tenor.evaluation.mteb_tasks import chosen_tasks, mteb_library
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 
-__all__ = ["evaluate_mteb", "mteb_library"]
+__all__ = ["evaluate_mteb"]
 
 log = logging.getLogger("tenor")
 
 OFFLINE_SIGNS = ("offline", "couldn't reach", "connect", "resolve", "timed out", "network")
-
-
-def mteb_library() -> Any:
-    """The library mteb.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    if find_spec("mteb") is None:
-        raise MissingExtraError("mteb", "evaluating on MTEB's tasks")
-    import mteb
-
-    return mteb
 
 
 def evaluate_mteb(
@@ -89,7 +73,7 @@ def evaluate_mteb(
     """
     start = time.perf_counter()
     mteb = mteb_library()
-    chosen = _chosen(mteb, list(tasks), data, language)
+    chosen = chosen_tasks(list(tasks), data, language)
     wrapped = _wrapped(model, rerank, candidates, name, revision)
     for task in chosen:
         _require_fit(task, wrapped)
@@ -151,60 +135,6 @@ def _measured(
     return _row(task, result.task_results[0], time.perf_counter() - start, stored)
 
 
-def _chosen(mteb: Any, names: list[str], data: str | Path | None, language: str) -> list[Any]:
-    """The tasks to do, in the order they were named; local ones are read."""
-    local = {} if data is None else list_local_tasks(data)
-    if data is None and not names:
-        raise ConfigError("task", names, "at least one task of mteb, or data given in a folder")
-    found: list[Any] = []
-    if not names:
-        names = _usable(local)
-    for name in dict.fromkeys(names):
-        if name in local:
-            _check_language(language)
-            found.append(local_mteb_task(find_local_task(local[name]), language=language))
-        else:
-            found += _of_mteb(mteb, name, local)
-    return found
-
-
-def _usable(local: dict[str, Path]) -> list[str]:
-    """The local tasks that mteb has a kind for; the others are told and passed over."""
-    usable = []
-    for name, folder in local.items():
-        try:
-            task = find_local_task(folder)
-        except DataError as error:
-            if len(local) == 1:
-                raise
-            log.info("passed over: %s", textwrap.shorten(str(error), 120, placeholder=" …"))
-            continue
-        if task.kind == "ranking" and len(local) > 1:
-            log.info("passed over: %s holds pairs to rank, which mteb has no task for", folder)
-        else:
-            usable.append(name)
-    if not usable:
-        raise DataError(f"none of {', '.join(local)} is a task that mteb has.")
-    return usable
-
-
-def _of_mteb(mteb: Any, name: str, local: dict[str, Path]) -> list[Any]:
-    """A task of mteb, or those of a benchmark."""
-    try:
-        return [mteb.get_task(name)]
-    except KeyError as error:
-        unknown = str(error.args[0])
-    try:
-        return list(mteb.get_benchmark(name).tasks)
-    except KeyError:
-        hint = unknown.partition("not found")[2].strip(" .?")
-        known = f", or one of the local tasks {', '.join(local)}" if local else ""
-        asked = f" ({hint}?)" if "mean" in hint else ""
-        raise ConfigError(
-            "task", name, f"the name of a task or benchmark of mteb{known}{asked}"
-        ) from None
-
-
 def _wrapped(
     model: Embedder | CrossEncoder,
     rerank: CrossEncoder | None,
@@ -234,15 +164,6 @@ def _require_fit(task: Any, wrapped: Any) -> None:
         raise ConfigError("rerank", wrapped.reranker.model.name, f"left out for {name}, a {kind}")
     if "text" not in task.metadata.modalities or len(task.metadata.modalities) > 1:
         raise ConfigError("task", name, "one of texts alone")
-
-
-def _check_language(language: str) -> None:
-    from mteb.languages import check_language_code
-
-    try:
-        check_language_code(language)
-    except ValueError as error:
-        raise ConfigError("language", language, "such as eng-Latn or deu-Latn") from error
 
 
 def _complete(folder: ResultFolder, task: Any, meta: Any) -> bool:

@@ -142,7 +142,7 @@ Runner = Callable[[dict[str, Any], ReproduceConfig, Path], dict[str, Any]]
 def _runner(command: str) -> Runner:
     """What runs a command with settings as they stand in an experiment."""
     if command == "evaluate mteb":
-        from tenor.evaluation.mteb import mteb_library
+        from tenor.evaluation.mteb_tasks import mteb_library
 
         mteb_library()
         return _mteb
