@@ -322,9 +322,11 @@ def test_the_learning_rate_rises_and_falls(schedule, tmp_path):
     assert np.array(watch.rates) == pytest.approx(1e-3 * np.array([*rising, *falling]))
 
 
-def test_without_warm_up_the_first_step_has_the_full_rate(tmp_path):
+@pytest.mark.parametrize("warmup", [0.0, 0.1])
+def test_without_warm_up_and_in_a_run_of_a_few_steps_the_first_has_the_full_rate(warmup, tmp_path):
     watch = Watch()
-    make(tmp_path, warmup=0.0, callbacks=[watch]).train()
+    make(tmp_path, warmup=warmup, callbacks=[watch]).train()
+    assert len(watch.rates) < 10
     assert watch.rates[0] == 1e-3
 
 

@@ -35,6 +35,6 @@ def difference(
         "value": found.difference,
         "low": found.low,
         "high": found.high,
-        "p": found.p,
+        "p": float(found.p),
         "verdict": verdict,
     }

@@ -47,6 +47,7 @@ def loop_settings(
         metric: the figure that decides which weights are kept.
     """
     total = total_steps(arguments, steps)
+    rising = arguments.warmup * total
     return transformers.TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=arguments.epochs,
@@ -54,7 +55,8 @@ def loop_settings(
         per_device_train_batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
         lr_scheduler_type=SCHEDULERS[arguments.schedule],
-        warmup_steps=math.ceil(arguments.warmup * total),
+        # The first step of a warm-up has a rate of nought: in a run of a few that is a waste.
+        warmup_steps=math.ceil(rising) if rising >= 1 else 0,
         weight_decay=arguments.weight_decay,
         max_grad_norm=arguments.max_grad_norm,
         seed=arguments.seed,
