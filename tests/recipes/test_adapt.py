@@ -457,6 +457,11 @@ def test_bad_input_leaves_nothing_behind(config, tmp_path, encoder):
         ({"loss": "triplet"}, ConfigError, "loss"),
         ({"pooling": "median"}, TenorError, "median"),
         ({"model": str(tmp_path)}, TenorError, "no model"),
+        (
+            {"gold": held, "columns": None, "pairs": None, "cross_encoder": str(tmp_path)},
+            TenorError,
+            "no model",
+        ),
     ):
         with pytest.raises(error, match=message):
             adapt(replace(config, **changes))

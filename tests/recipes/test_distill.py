@@ -98,6 +98,14 @@ def test_the_fit_can_be_left_out(config):
     assert result["fit"] is None and result["words"] == 0
 
 
+def test_evaluation_texts_in_the_text_are_told_with_and_without_a_fit(config):
+    with open(config.text, "a") as file:
+        file.writelines(f"{text}\n" for text in random_texts(30, seed=1))
+    for passages in (0, config.passages):
+        result = distill(replace(config, passages=passages, out=f"{config.out}-{passages}"))
+        assert result["overlap"].startswith("30 of "), result["overlap"]
+
+
 def test_two_runs_give_the_same_vectors(config, tmp_path):
     for name in ("one", "two"):
         distill(replace(config, out=str(tmp_path / name), evaluate=None))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tenor.errors import ConfigError, DataError
+from tenor.errors import ConfigError, DataError, TenorError
 from tenor.formats.locate import hash_model
 from tenor.models.classifier import TextClassifier
 from tenor.models.embedder import Embedder
@@ -201,6 +201,13 @@ def test_texts_that_are_measured_on_are_not_learnt_from(config, tmp_path):
         train_few_shot(replace(config, unlabelled=str(path)))
 
 
+def test_a_student_that_is_not_there_shows_before_anything_is_done(config, tmp_path):
+    config = replace(config, unlabelled=write_texts(tmp_path), student=str(tmp_path / "nowhere"))
+    with pytest.raises(TenorError, match="nowhere"):
+        train_few_shot(config)
+    assert not Path(config.out).exists()
+
+
 def test_a_static_student_is_kept_for_its_speed(config, tmp_path, caplog):
     from tenor.models.static import StaticEmbedder
 
@@ -339,6 +346,8 @@ def test_settings_that_do_not_go_together(config):
         replace(config, validation=None, seeds=3)
     with pytest.raises(ConfigError, match="evaluate_every"):
         replace(config, validation=None, evaluate_every=3)
+    with pytest.raises(ConfigError, match="patience"):
+        replace(config, patience=3)
     with pytest.raises(ConfigError, match="shots"):
         replace(config, train=None, labels=("a", "b"))
     with pytest.raises(ConfigError, match="at least two different"):

@@ -59,6 +59,20 @@ def test_from_scratch_gives_a_model_that_transformers_reads(tmp_path, corpus, ca
     assert "trained from scratch" in (folder / "README.md").read_text()
 
 
+def test_several_seeds_are_compared_by_the_share_held_out_by_default(tmp_path, corpus):
+    options = {"hold_out": None, "epochs": 1, "max_seq_length": 16}
+    result = train_mlm(config(tmp_path, corpus, **SCRATCH, **options, seeds=2))
+    assert len(result["seeds"]) == 2
+
+
+def test_the_record_names_the_file_that_was_measured(tmp_path, corpus):
+    held = tmp_path / "held.txt"
+    held.write_text("the horse runs near the river\nthe bird sings on the hill\n")
+    options = {"hold_out": None, "validation": str(held), "epochs": 1, "max_seq_length": 16}
+    result = train_mlm(config(tmp_path, corpus, **SCRATCH, **options))
+    assert result["after"]["data"]["name"] == f"held-out text of {held}"
+
+
 @pytest.mark.slow
 def test_of_two_processes_one_makes_the_vocabulary_and_both_train_with_it(tmp_path, corpus):
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -137,6 +151,10 @@ def test_a_resumed_run_ends_in_the_same_weights(tmp_path, corpus, monkeypatch):
         ({"layers": 0}, "layers"),
         ({"vocab_size": 10}, "vocab_size"),
         ({"chunk_tokens": 100}, "chunk_tokens"),
+        ({"layers": 2}, "layers"),
+        ({"vocab_size": 1000}, "vocab_size"),
+        ({"from_scratch": True, "model": "bert-base-uncased"}, "model"),
+        ({"hold_out": 0.0, "seeds": 2}, "seeds"),
     ],
 )
 def test_settings_that_cannot_be_are_named(wrong, field):

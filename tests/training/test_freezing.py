@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tenor.errors import ConfigError
+from tenor.errors import ConfigError, ModelError
+from tenor.models.encoder import Encoder
 from tenor.tokens.packed import PackedBatch
 from tenor.training.freezing import Freezing, FreezingArguments
 from tenor.training.frozen_model import FrozenModel
@@ -139,6 +140,18 @@ def test_by_name():
 def test_more_blocks_than_there_are():
     with pytest.raises(ConfigError, match="at most 2"):
         FrozenModel(TinyEmbedder(tiny_encoder()), Freezing(kind="first", blocks=3))
+
+
+def test_an_encoder_whose_blocks_cannot_be_told_apart_names_the_setting(monkeypatch):
+    def unknown(encoder):
+        raise ModelError("TinyModel has no row of blocks")
+
+    monkeypatch.setattr(Encoder, "blocks", property(unknown))
+    model = TinyEmbedder(tiny_encoder())
+    with pytest.raises(ConfigError, match=r"layer_decay = 0.9 .* no row of blocks"):
+        FrozenModel(model, layer_decay=0.9)
+    with pytest.raises(ConfigError, match=r"freeze = 'first' .* no row of blocks"):
+        FrozenModel(model, Freezing.parse("1"))
 
 
 def test_a_block_that_is_used_again_and_again_cannot_be_frozen_alone():

@@ -150,6 +150,8 @@ class AdaptConfig:
             if given and self.stages and not asked:
                 allowed = f"left out, or used by a stage {stage} in stages"
                 raise ConfigError(field, given, allowed)
+        if self.hold_out and not (self.pairs or self.gold):
+            raise ConfigError("hold_out", self.hold_out, "left out without pairs or gold")
         for field, needed in (
             ("loss", "pairs"), ("max_pairs", "pairs"), ("cross_encoder", "gold")
         ):  # fmt: skip

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tenor.formats.table_writer import write_parquet
 from tenor.recipes.adapt_data import GOLD_KINDS, AdaptInputs
 from tenor.recipes.stages import write_rows
 
@@ -76,8 +76,5 @@ def write_files(inputs: AdaptInputs, column: str, folder: Path) -> AdaptFiles:
 
 def _write_texts(texts: list[str], path: Path) -> Path:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.part")
-        pq.write_table(pa.table({"text": texts}), scratch, compression="zstd")
-        scratch.replace(path)
+        write_parquet(path, pa.table({"text": texts}))
     return path

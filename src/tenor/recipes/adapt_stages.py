@@ -19,6 +19,7 @@ from tenor.recipes.adapt_figures import Figures
 from tenor.recipes.adapt_files import AdaptFiles
 from tenor.recipes.adapt_plan import UNTOUCHED, AdaptPlan
 from tenor.recipes.augmented import AugmentedConfig, train_augmented
+from tenor.recipes.augmented_stages import require_labeller
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
 from tenor.recipes.embedder_fit import embedder_of
 from tenor.recipes.mlm import MlmConfig, train_mlm
@@ -100,6 +101,8 @@ def load_untouched(config: AdaptConfig, plan: AdaptPlan) -> Embedder:
     model = load_embedder(config, config.model)
     if isinstance(model, StaticEmbedder):
         raise ConfigError("model", config.model, "an encoder or embedder; this one is static")
+    if "augmented" in plan.stages:
+        require_labeller(config.cross_encoder)
     if "mlm" in plan.stages:
         from tenor.models.masked_lm import MaskedLM
 

@@ -177,7 +177,7 @@ def train_augmented(config: AugmentedConfig) -> dict[str, Any]:
 
     start = time.perf_counter()
     require_one_process("train augmented", " (or spread the labelling with --engine ray)")
-    stages.require_labeller(config)
+    stages.require_labeller(config.cross_encoder)
     if (done := finished_before(config)) is not None:
         return done
     run = Run(config.out, config, resume=config.resume)

@@ -56,13 +56,13 @@ class LabellerModel:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def require_labeller(config: AugmentedConfig) -> None:
+def require_labeller(cross_encoder: str | None) -> None:
     """Raise `ConfigError` for a cross-encoder that cannot label, before anything is done."""
-    if config.cross_encoder is None:
+    if cross_encoder is None:
         return
     from transformers import AutoConfig
 
-    layout = read_cross_encoder(locate(config.cross_encoder))
+    layout = read_cross_encoder(locate(cross_encoder))
     problem = "this one has no classifier"
     if layout.has_head:
         settings = AutoConfig.from_pretrained(
@@ -72,7 +72,7 @@ def require_labeller(config: AugmentedConfig) -> None:
             return
         problem = f"this one gives {settings.num_labels} labels"
     allowed = f"a trained cross-encoder that gives one score; {problem}"
-    raise ConfigError("cross_encoder", config.cross_encoder, allowed)
+    raise ConfigError("cross_encoder", cross_encoder, allowed)
 
 
 def candidate_pairs(config: AugmentedConfig, data: AugmentedData, run: Run) -> dict[str, Any]:

@@ -9,6 +9,7 @@ ridge regression, so that the mean of a passage's rows comes near the teacher's 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -192,17 +193,18 @@ def _table(
         p = frequencies(None, size)
         table = first_table(vectors, live, p, config.sif_a, None, config.dimensions)
         return table, {"fit": None}
-    p = frequencies(count_tokens(read, text.blocks(), size), size)
+
+    def noted() -> Iterator[list[str]]:
+        for block in text.blocks():
+            held_out.seen(block)
+            yield block
+
+    p = frequencies(count_tokens(read, noted(), size), size)
     if not config.passages:
         table = first_table(vectors, live, p, config.sif_a, None, config.dimensions)
         return table, {"fit": None}
 
-    def noted() -> Any:
-        for block in text.blocks():
-            held_out.seen(block)
-            yield from block
-
-    sentences = sample_sentences(noted(), config.passages, config.seed)
+    sentences = sample_sentences(text.texts(), config.passages, config.seed)
     held_out.seen(sentences)
     began = time.perf_counter()
     teacher.encode(sentences[:TRIAL], prompt="", normalize=True, progress=False)

@@ -69,9 +69,9 @@ class FewShotConfig:
         inverse_regularization: C of logistic regression; chosen on the untouched embedder's vectors
             by cross-validation by default.
         multi_label: whether a text may have several labels; told from the data by default.
-        steps: of the contrastive stage; by default ten passes over the texts, from 100 to 1,000.
+        steps: of the contrastive stage; by default four passes over the texts, from 40 to 1,000.
         max_minutes: each stage's training stops after so many minutes.
-        student_steps: of the student's stage; by default the same rule.
+        student_steps: of the student's stage; by default ten passes, from 100 to 1,000.
         batch_size: texts of a step at most.
         texts_per_class: texts of one class in a batch; by default as many as fit with all classes,
             at most half of what there is of the largest one, so that batches differ, and at least
@@ -196,6 +196,8 @@ class FewShotConfig:
         if self.evaluate_every and not measured:
             value = self.evaluate_every
             raise ConfigError("evaluate_every", value, "0 without validation or hold_out")
+        if self.patience and not self.evaluate_every:
+            raise ConfigError("patience", self.patience, "left out without evaluate_every")
         for field in ("student", "student_steps", "student_learning_rate"):
             if (value := getattr(self, field)) is not None and not self.unlabelled:
                 raise ConfigError(field, value, "left out without unlabelled")

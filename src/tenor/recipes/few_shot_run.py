@@ -46,6 +46,8 @@ def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
     # All that can be wrong with what was given shows before the folder is made.
     data = read_few_shot(config)
     embedder = load_start(config, config.model, fresh=True)
+    if config.student is not None:
+        load_start(config, config.student, fresh=False)
     run = Run(config.out, config, resume=config.resume)
     run.check_data({**data.hashes, config.model: embedder.sha256 or ""})
     _write_texts(data, run.folder / "data" / "train.parquet")

@@ -88,6 +88,11 @@ class MlmConfig(SeedSettings, TrainingArguments):
         if self.hidden % self.heads:
             raise ConfigError("heads", self.heads, f"a divisor of the width, {self.hidden}")
         check_least(self, 300, "vocab_size")
+        shape = ("layers", "hidden", "heads", "vocab_size")
+        for name in ("model",) if self.from_scratch else shape:
+            if (value := getattr(self, name)) != getattr(MlmConfig, name):
+                how = "with" if self.from_scratch else "without"
+                raise ConfigError(name, value, f"left out {how} from_scratch")
 
 
 @over_seeds
@@ -136,7 +141,8 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
     evaluation = None
     if held:
         blocks = cut_in_blocks(model.tokenizer, held)
-        measure = perplexity(blocks, masking, corpus.path, split_seed_of(config))
+        source = config.validation or corpus.path
+        measure = perplexity(blocks, masking, source, split_seed_of(config))
         evaluation = Evaluation(measure, "log_likelihood")
     else:
         tell("no held-out text: nothing will be measured (give --validation or --hold-out)")

@@ -84,7 +84,9 @@ def check_seeds(config: Any) -> None:
     if config.seed + config.seeds - 1 > LARGEST_SEED:
         raise ConfigError("seeds", config.seeds, "fewer: the last seed would be above 2^32 - 1")
     measured = [name for name in ("validation", "hold_out", "evaluate") if name in known]
-    if config.seeds > 1 and not any(getattr(config, name) for name in measured):
+    # A share that is left out, rather than 0, is one that the recipe chooses.
+    chosen = "hold_out" in known and config.hold_out is None
+    if config.seeds > 1 and not chosen and not any(getattr(config, name) for name in measured):
         allowed = f"1 without {' or '.join(measured)}: there is nothing to compare seeds by"
         raise ConfigError("seeds", config.seeds, allowed)
 

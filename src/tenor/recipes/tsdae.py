@@ -165,7 +165,7 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     if held:
         ids, filler = embedder.tokenizer(held), embedder.tokenizer.filler_id
         drawn = split_seed_of(config)
-        loss = reconstruction(ids, step, corpus.path, drawn, filler_id=filler)
+        loss = reconstruction(ids, step, config.validation or corpus.path, drawn, filler_id=filler)
     result = fit.train(
         model,
         nn.Identity(),

@@ -212,7 +212,8 @@ def _tokenizer(config: Word2VecConfig, corpus: RawText, held_out: HeldOut) -> tu
         for block in corpus.blocks():
             counts.add(block)
         found = counts.phrases(min_count=config.phrase_min_count, threshold=config.phrase_threshold)
-        fresh = [phrase for phrase in dict.fromkeys(found) if phrase not in set(phrases)]
+        known = set(phrases)
+        fresh = [phrase for phrase in dict.fromkeys(found) if phrase not in known]
         if not fresh:
             break
         tell(f"{len(fresh):,} phrases, such as {', '.join(map(repr, fresh[:5]))}")

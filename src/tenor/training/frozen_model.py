@@ -183,7 +183,9 @@ class FrozenModel:
         try:
             found = encoder.blocks
         except ModelError as error:
-            if self.freezing.kind in NEED_BLOCKS or self.layer_decay < 1.0:
+            if self.layer_decay < 1.0:
+                raise ConfigError("layer_decay", self.layer_decay, f"1: {error}") from error
+            if self.freezing.kind in NEED_BLOCKS:
                 raise ConfigError(field, value, f"none, all or pattern: ({error})") from error
             return None
         one_by_one = self.freezing.kind in ("first", "last", "gradual") or self.layer_decay < 1.0
