@@ -63,6 +63,20 @@ def test_what_a_person_reads(run, tmp_path):
     assert command.endswith("--hold-out 0.2 --device cpu") and str(tmp_path) in command
 
 
+def test_brackets_and_colons_of_the_user_are_shown_as_they_are(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = tmp_path / "mail [b]"
+    folder.mkdir()
+    texts, _ = random_labelled(40)
+    labels = ["[spam]", "[/spam]", ":smile:"] * 13 + ["[spam]"]
+    for name in ("[bold] train.csv", "[x] test.csv"):
+        write_csv(folder / name, {"text": texts, "label": labels})
+    code, out, err = run("--no-probe", files=(folder.name,))
+    assert code == 0, err
+    for text in ("[spam] 14", "[/spam] 13", ":smile: 13", "[bold] train.csv", "mail [b], for"):
+        assert text in " ".join(out.split()), text
+
+
 def test_files_by_name_and_wrong_use(run, tmp_path):
     code, out, _ = run("--no-probe", files=("data/train.csv", "data/test.csv"))
     assert code == 0 and "test.csv" in out
@@ -129,6 +143,14 @@ def test_auto_shows_a_line_for_each_candidate(asked, capsys, monkeypatch):
     for text in ("macro_f1", "0.7500", "0.5000 to 0.8750", "1,200", "61 s", "kept", "no time",
                  "hopeless, stopped early"):  # fmt: skip
         assert text in out, text
+
+
+def test_auto_shows_errors_as_they_are(monkeypatch, capsys):
+    failed = {**FOUND["candidates"][2], "status": "failed", "why": "label '[/spam]' is odd"}
+    monkeypatch.setattr("tenor.recipes.auto.auto", lambda config: {**FOUND, "candidates": [failed]})
+    monkeypatch.setenv("COLUMNS", "120")
+    assert auto() == 0
+    assert "label '[/spam]' is odd" in capsys.readouterr().out
 
 
 def test_auto_refuses_a_budget_that_is_none(asked, capsys):

@@ -61,7 +61,8 @@ def plan(
         return
     from rich.console import Console
 
-    _print(found, Console(highlight=False))
+    # What stands between colons or brackets in a label or a path is neither emoji nor markup.
+    _print(found, Console(highlight=False, emoji=False))
 
 
 def _print(found: dict[str, Any], console: Console) -> None:
@@ -101,11 +102,12 @@ def _serious(found: dict[str, Any]) -> bool:
 
 def _files(found: dict[str, Any]) -> Table:
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     model = found["model"]
     within, names = _short_names([each["path"] for each in found["files"]])
-    title = f"{within or 'files'}, for {model['name']}"
+    title = escape(f"{within or 'files'}, for {model['name']}")
     table = Table(box=SIMPLE, pad_edge=False, title=title, title_justify="left")
     for column, justify in (
         ("file", "left"), ("holds", "left"), ("rows", "right"), ("classes, scores", "left"),
@@ -117,10 +119,10 @@ def _files(found: dict[str, Any]) -> Table:
         tokens = each["tokens"].items()
         named = len(each["tokens"]) > 1
         table.add_row(
-            name,
+            escape(name),
             each["shape"].replace("_", " ") + split,
             f"{each['rows']:,}",
-            _targets(each),
+            escape(_targets(each)),
             "\n".join(
                 f"{column + ': ' if named else ''}{facts['tokens']['median']} "
                 f"(95 %: {facts['tokens']['high']:,})"
@@ -186,12 +188,13 @@ def auto(
         return
     from rich.console import Console
 
-    Console().print(_candidates(result))
+    Console(emoji=False).print(_candidates(result))
 
 
 def _candidates(result: dict[str, Any]) -> Table:
     """A line for each candidate, the best first."""
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     metric = result["validation"]["metric"]
@@ -208,6 +211,6 @@ def _candidates(result: dict[str, Any]) -> Table:
             interval,
             f"{each['steps']:,}" if each["steps"] else "",
             f"{each['seconds']:.0f} s" if each["seconds"] else "",
-            "kept" if each["name"] == result["kept"] else why,
+            "kept" if each["name"] == result["kept"] else escape(why),
         )
     return table
