@@ -24,11 +24,13 @@ from tenor.recipes import auto_search, auto_training
 from tenor.recipes.auto import AutoConfig, auto, parse_budget
 from tenor.recipes.auto_candidates import Candidate, fit_to_time
 from tenor.recipes.auto_clock import BudgetClock
+from tenor.recipes.auto_data import choose_source, split_data
 from tenor.recipes.auto_search import Search
 from tenor.recipes.classifier import ClassifierConfig
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.plan_context import Advice
 from tenor.recipes.plan_estimate import Estimate
+from tenor.recipes.plan_sources import read_inputs
 from tenor.training.trainer import Trainer
 from tiny import random_texts, tiny_model, write_csv
 from tiny_labels import random_labelled
@@ -177,6 +179,59 @@ def test_given_files_are_used_and_leaks_left_out_of_training(config, monkeypatch
     assert set(result["data"]["files"]) == {
         str(Path(config.folder) / f"{name}.csv") for name in ("train", "dev", "test")
     }
+
+
+@pytest.fixture
+def notes(config):
+    """What is said of the files in the folder."""
+
+    def notes(most=10**6):
+        inputs = read_inputs([config.folder])
+        source = choose_source(inputs, config.folder)
+        return split_data(config, inputs, source, lambda each, split: most).notes
+
+    return notes
+
+
+def one_with(notes, *parts):
+    return [note for note in notes if all(part in note for part in parts)]
+
+
+def test_evaluation_data_that_are_trained_on_are_noted(config, notes):
+    path = labelled(config.folder, 120, "test")
+    labelled(config.folder, 40, "validation", seed=5)
+    found = notes()
+    assert len(one_with(found, path, "named like test data")) == 1
+    assert one_with(found, "no test data")
+
+
+def test_rows_that_cannot_be_used_are_noted(config, notes):
+    path = Path(labelled(config.folder, 60))
+    path.write_text(path.read_text() + ",animal\n,animal\n")
+    test = Path(labelled(config.folder, 30, "test", seed=5))
+    test.write_text(test.read_text() + ",animal\n")
+    found = notes()
+    assert one_with(found, str(path), "2 of 62 rows cannot be used", "line 62, column 'text'")
+    assert one_with(found, str(test), "1 of 31 rows cannot be used")
+
+
+def test_files_that_are_left_out_are_noted(config, notes):
+    used = labelled(config.folder, 60, "train-0")
+    shard = labelled(config.folder, 50, "train-1", seed=3)
+    other = pairs(config.folder, 30, "questions")
+    dev, valid = (labelled(config.folder, 20 + n, f"{n}-dev", seed=7 + n) for n in range(2))
+    Path(config.folder, "bad.csv").write_text("x\n1\n")
+    found = notes()
+    assert one_with(found, f"left out: {shard}", "50 rows", f"put its rows into {used}")
+    assert one_with(found, f"left out: {dev}", f"put its rows into {valid}")
+    assert one_with(found, f"left out: {other}", "pairs", "name it instead of the folder")
+    assert one_with(found, "bad.csv") and not one_with(found, f"left out: {used}")
+
+
+def test_what_is_used_as_it_is_needs_no_word(config, notes):
+    for seed, name in enumerate(("train", "validation", "test")):
+        labelled(config.folder, 60, name, seed=seed)
+    assert notes() == []
 
 
 def test_wrong_data_leave_no_folder(config):

@@ -15,8 +15,8 @@ from tenor.data.schema import PairTable
 from tenor.data.tagging import TaggedTexts
 
 __all__ = [
-    "bad_rows", "conflicting_rows", "leaked_rows", "mixed_scripts", "repeated_rows",
-    "repeated_texts", "too_few_rows",
+    "bad_rows", "conflicting_rows", "describe_bad_rows", "leaked_rows", "mixed_scripts",
+    "repeated_rows", "repeated_texts", "too_few_rows",
 ]  # fmt: skip
 
 SHOWN = 5  # examples of a finding
@@ -29,19 +29,31 @@ def bad_rows(path: str, skipped: Sequence[BadRow], kept: int) -> Finding | None:
     """Rows that cannot be used."""
     if not skipped:
         return None
-    first = skipped[0]
-    where = f"line {first.line}" + (f", column {first.column!r}" if first.column else "")
     return Finding(
         code="bad_rows",
         severity="warning",
         path=path,
         message=(
-            f"{len(skipped):,} of {len(skipped) + kept:,} rows cannot be used; the first, {where}: "
-            f"{first.reason} Mend them, or leave them out by --on-bad-row skip, as the commands "
-            "below do."
+            f"{describe_bad_rows(skipped, kept)} Mend them, or leave them out by --on-bad-row "
+            "skip, as the commands below do."
         ),
         figures={"rows": len(skipped)},
         examples=tuple(Example(bad.line, "", bad.reason) for bad in skipped[:SHOWN]),
+    )
+
+
+def describe_bad_rows(skipped: Sequence[BadRow], kept: int) -> str:
+    """How many rows cannot be used, and where and why the first cannot, in one sentence.
+
+    Args:
+        skipped: these rows, at least one.
+        kept: how many can be used.
+    """
+    first = skipped[0]
+    where = f"line {first.line}" + (f", column {first.column!r}" if first.column else "")
+    return (
+        f"{len(skipped):,} of {len(skipped) + kept:,} rows cannot be used; the first, {where}: "
+        f"{first.reason}"
     )
 
 

@@ -22,9 +22,9 @@ from tenor.errors import DataError
 from tenor.evaluation.retrieval import Retrieval
 from tenor.formats.atomic import write_text
 from tenor.recipes.auto import AutoConfig
+from tenor.recipes.auto_notes import given_notes
 from tenor.recipes.plan_sources import Inputs, Source, read_inputs
 from tenor.recipes.stages import write_rows
-from tenor.recipes.tell import tell
 
 __all__ = ["AutoData", "Split", "choose_source", "read_back", "split_data", "write_data"]
 
@@ -92,9 +92,6 @@ def choose_source(inputs: Inputs, folder: str) -> Source:
             path=folder,
         )
     chosen = max(usable, key=lambda each: each.profile.rows)
-    for other in usable:
-        if other is not chosen:
-            tell(f"left out: {other.path} ({other.shape}); name it instead of the folder to use it")
     if chosen.profile.rows < FEWEST:
         raise DataError(
             f"{chosen.profile.rows} rows are too few to train, to choose and to test with; bring "
@@ -117,6 +114,7 @@ def split_data(config: AutoConfig, inputs: Inputs, source: Source, most: MostRow
         DataError: too few rows are left, or a label of the evaluation data is unknown.
     """
     notes: list[str] = []
+    slow: list[Source] = []
     hashes = {source.path: _hash(source)}
     train = _rows(source)
     found: dict[str, Source | None] = {}
@@ -129,11 +127,13 @@ def split_data(config: AutoConfig, inputs: Inputs, source: Source, most: MostRow
                 f"{given.path} takes too long to search within this budget: it measures nothing. "
                 f"Afterwards: tenor evaluate retrieval {config.out}/model {given.path}"
             )
+            slow.append(given)
             others = [s for s in inputs.sources if s.split == split and s.shape == source.shape]
             given = max(others, key=lambda each: each.profile.rows, default=None)
         found[split] = given
         if given is not None:
             hashes[given.path] = _hash(given)
+    notes = given_notes(inputs, source, [*found.values(), *slow]) + notes
     share = SHARE if len(train) >= FEW_ROWS else LARGER_SHARE
     held: dict[str, Rows] = {}
     for number, split in enumerate(("test", "validation")):
