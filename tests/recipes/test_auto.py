@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -314,6 +315,22 @@ def test_what_has_no_steps_fits_or_does_not(fitted):
     logistic = ClassifierConfig(train="t", out="o", head="logistic")
     assert fitted(logistic, 30.0, steps=0).settings == {}
     assert fitted(logistic, 10.0, steps=0) is None
+
+
+@pytest.mark.parametrize(("others", "share"), [(0, 0.9), (1, 0.54)])
+def test_the_last_candidate_gets_all_the_time_that_is_left(others, share, monkeypatch):
+    """A little less than it needs: only where another waits, some of it is for that one."""
+    made, _ = candidate(None, step=10.0, still=0.0, evaluating=0.0)
+    monkeypatch.setattr(Candidate, "config", ClassifierConfig(train="t", out="o"))
+    tries = [made, *(replace(made, name=f"other {n}") for n in range(others))]
+    given = []
+    search = object.__new__(Search)
+    search.trials = SimpleNamespace(get=lambda name: None, leader=None)
+    search.clock = SimpleNamespace(left=made.estimate.seconds - 1.0)
+    search.final, search.evaluating = 0.0, 0.0
+    monkeypatch.setattr(search, "_run", lambda _, trial, left: given.append(trial.settings))
+    search._try_all(tries)
+    assert given[0]["max_steps"] == pytest.approx(share * made.estimate.steps, abs=3)
 
 
 def test_the_clock_counts_earlier_starts(tmp_path, monkeypatch):

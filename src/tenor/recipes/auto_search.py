@@ -142,7 +142,8 @@ class Search:
                 self._run(each, before, left)
                 continue
             waiting = sum(other.estimate.seconds or 0.0 for other in tries[number:])
-            fitted = self._fitted(each, left, 1.0 if waiting <= left else MOST)
+            alone = number + 1 == len(tries)
+            fitted = self._fitted(each, left, 1.0 if alone or waiting <= left else MOST)
             if fitted is None:
                 self._skip(each, left)
             else:
