@@ -115,10 +115,9 @@ def twice_as_long(candidate: Candidate, measured: Measured, folder: str) -> Cand
     epochs = getattr(candidate.config, "epochs", None)
     if epochs is None or not candidate.estimate.steps:
         return None
-    advice = replace(candidate.advice, name=candidate.recipe)
     title = f"{candidate.title}, twice as long"
     name = f"{candidate.name}-long"
-    return _candidate(advice, name, title, {"epochs": 2 * epochs}, measured, folder)
+    return _candidate(candidate.advice, name, title, {"epochs": 2 * epochs}, measured, folder)
 
 
 def _candidate(

@@ -73,7 +73,6 @@ class Context:
         blocks: how many it has, that could be frozen.
         shared: settings that every recipe gets, such as max_seq_length.
         folder: where runs go.
-        batch_size: of contrastive training.
         taken: names of runs that were given away.
     """
 

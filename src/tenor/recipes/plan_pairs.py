@@ -96,8 +96,8 @@ def _hard_negatives(context: Context, source: Source) -> Advice:
     train = replace(_contrastive_config(context, source, out), train=triplets, columns=None)
     if validation is not None and validation.roles:
         # The mined file has the usual names and the validation file has not.
-        rows = source.profile.rows
-        train = replace(train, validation=None, hold_out=0.2 if rows < 1_000 else 0.1)
+        validation, held = None, context.held_out(source, ())
+        train = replace(train, **{"validation": None, **held})
     return Advice(
         name="hard-negatives",
         title="mined hard negatives, then contrastive fine-tuning",
