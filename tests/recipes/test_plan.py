@@ -239,6 +239,28 @@ def test_raw_text_by_model(plan, plain, tmp_path):
     assert (trained["model"]["trained"], untrained["model"]["trained"]) == (True, False)
 
 
+def test_raw_text_for_evaluation_measures_no_embedder(plan, model, plain, tmp_path):
+    for seed, name in enumerate(("train", "validation", "test")):
+        texts = random_texts(260, seed=seed, words=(45, 60))
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts) + "\n")
+    for start in (model, plain):
+        found = plan(tmp_path, model=start)
+        commands = {each["name"]: each["commands"] for each in found["recipes"]}
+        assert "--hold-out 0.1" in commands["from-documents"][0]
+        assert not any("test.txt" in line for lines in commands.values() for line in lines)
+    # Only the loss on text that was held out can be measured on it.
+    for name in ("tsdae", "mlm"):
+        assert f"--validation {tmp_path}/validation.txt" in commands[name][0]
+    assert "validation.txt" not in commands["from-documents"][0]
+
+
+def test_a_static_copy_is_made_on_the_device_that_was_asked_for(plan, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join(random_texts(60, words=(3, 9))) + "\n")
+    found = plan(tmp_path, dtype="fp32", max_seq_length=16)
+    command = found["recipes"][0]["commands"][0]
+    assert command.startswith("tenor distill") and "--device cpu --dtype fp32" in command
+
+
 def test_a_plain_encoder_learns_raw_text_first(plan, plain, tmp_path):
     write_pairs(tmp_path / "train.csv", 120)
     write_pairs(tmp_path / "test.csv", 20, seed=7)

@@ -132,8 +132,17 @@ class Context:
         if found is None or (shapes is not None and found.shape not in shapes):
             return None
         # A recipe reads both files by the same names of columns.
-        same = found.task is not None or dict(found.roles) == dict(source.roles)
-        return found if same else None
+        return found if found.read_like(source) else None
+
+    def on_raw_text(self, source: Source) -> dict[str, Any]:
+        """Settings of what learns from raw text: what recipes share, its column, held-out text."""
+        held = self.inputs.raw_validation(source)
+        given = {k: v for k, v in self.common(source, held).items() if k != "columns"}
+        if "text" in source.roles:
+            given["column"] = source.roles["text"]
+        if held is not None:
+            given["validation"] = held.path
+        return given
 
     def epochs(self, rows: int, batch_size: int, fewest: int = 1) -> int:
         """Passes over the data that make a fair number of steps."""

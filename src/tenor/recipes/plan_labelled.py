@@ -157,9 +157,7 @@ def _continued(context: Context, source: Source, raw: Source, config: Classifier
     from dataclasses import replace
 
     first, out = context.out("mlm"), context.out("mlm-fine-tuned")
-    common = {k: v for k, v in context.common(raw).items() if k != "columns"}
-    column: dict[str, Any] = {"column": raw.roles["text"]} if "text" in raw.roles else {}
-    language = MlmConfig(train=raw.corpus, out=first, **column, **common)
+    language = MlmConfig(train=raw.corpus, out=first, **context.on_raw_text(raw))
     return Advice(
         name="mlm-fine-tuned",
         title="masked language modelling on the raw text, then fine-tuning",

@@ -69,12 +69,11 @@ def unfit_without_labels(context: Context) -> list[Unfit]:
 
 
 def _rebuilt(context: Context, source: Source) -> list[Advice]:
-    common = {k: v for k, v in context.common(source).items() if k != "columns"}
-    column: dict[str, Any] = {"column": source.roles["text"]} if "text" in source.roles else {}
+    settings, held = context.on_raw_text(source), context.inputs.raw_validation(source)
     found = context.inputs.held_out(source, "test") or context.inputs.held_out(source, "validation")
     evaluate: dict[str, Any] = {} if found is None or found.roles else {"evaluate": found.path}
     out = context.out("tsdae")
-    tsdae = TsdaeConfig(train=source.corpus, out=out, **column, **evaluate, **common)
+    tsdae = TsdaeConfig(train=source.corpus, out=out, **evaluate, **settings)
     return [
         Advice(
             name="tsdae",
@@ -82,7 +81,7 @@ def _rebuilt(context: Context, source: Source) -> list[Advice]:
             why=f"{context.model} is a plain encoder, which TSDAE makes an embedder of",
             source=source,
             commands=(Command(("train", "tsdae"), config=tsdae),),
-            validation=found if evaluate else None,
+            validation=found if evaluate else held,
         ),
         Advice(
             name="mlm",
@@ -92,11 +91,10 @@ def _rebuilt(context: Context, source: Source) -> list[Advice]:
             commands=(
                 Command(
                     ("train", "mlm"),
-                    config=MlmConfig(
-                        train=source.corpus, out=context.out("mlm"), **column, **common
-                    ),
+                    config=MlmConfig(train=source.corpus, out=context.out("mlm"), **settings),
                 ),
             ),
+            validation=held,
         ),
     ]
 
@@ -137,8 +135,9 @@ def _distilled(context: Context, source: Source) -> Advice:
         {"evaluate": found.path} if found and usable and not found.roles else {}
     )
     model: dict[str, Any] = {} if context.model == DistillConfig.model else {"model": context.model}
+    shared = {name: each for name, each in context.shared.items() if name in ("device", "dtype")}
     config = DistillConfig(
-        out=context.out("distilled"), text=source.corpus, **column, **evaluate, **model
+        out=context.out("distilled"), text=source.corpus, **column, **evaluate, **model, **shared
     )
     return Advice(
         name="distilled",

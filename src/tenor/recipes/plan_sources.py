@@ -86,6 +86,10 @@ class Source:
         names = ("corpus.parquet", "corpus.jsonl")
         return next(str(p) for name in names if (p := Path(self.path) / name).is_file())
 
+    def read_like(self, other: Source) -> bool:
+        """Whether the names of columns by which another is read hold for this one, too."""
+        return self.task is not None or dict(self.roles) == dict(other.roles)
+
     def to_json(self) -> dict[str, Any]:
         """Its figures, as plain values."""
         return {
@@ -126,6 +130,12 @@ class Inputs:
         usable = usable or [s for s in self.sources if s.shape == "retrieval"]
         return max(usable, key=lambda each: len(each.texts), default=None)
 
+    def raw_validation(self, source: Source) -> Source | None:
+        """The largest file of raw texts that what learns from a source can be validated with."""
+        texts = [s for s in self.sources if s.shape == "texts" and s.split == "validation"]
+        usable = [each for each in texts if each.read_like(source)]
+        return max(usable, key=lambda each: len(each.texts), default=None)
+
     def held_out(self, source: Source, split: Split) -> Source | None:
         """What a model that is trained on a source can be validated or tested with.
 
@@ -138,7 +148,7 @@ class Inputs:
             for each in self.sources
             if each.split == split and (each is not source or each.task is not None)
         ]
-        shapes = [source.shape]
+        shapes = [source.shape] if source.shape != "texts" else []  # these measure no embedder
         if source.shape in (*EMBEDDER_SHAPES, "texts"):
             # A ranking tells more of what is searched than scores, and these more than labels.
             shapes += ["retrieval", "pairs", "triplets", "scored", "labelled_pairs", "nli"]
