@@ -396,6 +396,28 @@ def test_columns_of_other_names_are_in_the_commands(plan, tmp_path):
         plan(path, columns={"text": "nothing", "label": "team"})
 
 
+def test_evaluation_data_with_other_columns_are_not_given_to_what_cannot_read_them(plan, tmp_path):
+    texts, labels = random_labelled(240)
+    train = write_csv(tmp_path / "train.csv", {"body": texts, "team": labels})
+    dev = write_labelled(tmp_path / "dev.csv", 30, seed=3)
+    test = write_labelled(tmp_path / "test.csv", 30, seed=5)
+    found = plan(tmp_path, columns={"text": "body", "label": "team"})
+    finding = by_code(found)["other_columns"]
+    assert finding["path"] == dev and train in finding["message"]
+    assert "no_validation" not in by_code(found)
+    commands = {each["name"]: each["commands"] for each in found["recipes"]}
+    assert all("--hold-out 0.2" in lines[0] and dev not in lines[0] for lines in commands.values())
+    assert "freeze-sweep" not in commands
+    assert commands["logistic"][1].endswith(test)  # a command of its own can read it
+    # With the same names all of them are used.
+    for path, seed in ((dev, 3), (test, 5)):
+        texts, labels = random_labelled(30, seed=seed)
+        write_csv(Path(path), {"body": texts, "team": labels})
+    found = plan(tmp_path, columns={"text": "body", "label": "team"})
+    assert "other_columns" not in by_code(found) and "freeze-sweep" in names(found)
+    assert dev in found["recipes"][0]["commands"][0]
+
+
 # -- wrong use ------------------------------------------------------------------------------------
 
 

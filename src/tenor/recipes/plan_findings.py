@@ -149,9 +149,23 @@ def _rows(source: Source) -> PairTable | TaggedTexts | list[str]:
     return list(source.task.queries if source.task is not None else source.texts)
 
 
+def _columns_differ(validation: Source, source: Source) -> Finding:
+    return Finding(
+        code="other_columns",
+        severity="warning",
+        path=validation.path,
+        message=(
+            f"it is not used: its columns are named otherwise than those of {source.path}, and a "
+            "recipe reads both by the same names. Rename them; until then the commands hold out a "
+            "share of the training rows to choose by (--hold-out)."
+        ),
+    )
+
+
 def _not_measured(source: Source, inputs: Inputs) -> Finding | None:
-    if inputs.held_out(source, "validation") is not None:
-        return None
+    found = inputs.held_out(source, "validation")
+    if found is not None:
+        return None if found.read_like(source) else _columns_differ(found, source)
     test = inputs.held_out(source, "test")
     said = (
         f"The test data in {test.path} must not choose anything"

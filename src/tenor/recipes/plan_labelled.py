@@ -147,7 +147,9 @@ def _fine_tuned(context: Context, source: Source) -> list[Advice]:
     if raw is not None and not context.trained:
         found.append(_continued(context, source, raw, config))
     test = context.inputs.held_out(source, "test")
-    if test is not None and test.shape in _SHAPES and context.blocks:
+    # The sweep reads both files by the same names of columns.
+    readable = test is not None and test.shape in _SHAPES and test.read_like(source)
+    if test is not None and readable and context.blocks:
         found.append(_sweep(context, source, test, config))
     return found
 
