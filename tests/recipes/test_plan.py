@@ -15,6 +15,7 @@ from tenor.cli import main
 from tenor.errors import ConfigError, DataError, ModelError
 from tenor.models.static import StaticEmbedder
 from tenor.recipes.plan import PlanConfig, make_plan
+from tenor.recipes.plan_probe import Pace
 from tiny import random_texts, tiny_encoder, tiny_hf_tokenizer, tiny_model, write_csv
 from tiny_labels import random_labelled
 from tiny_tags import tagged_rows, write_jsonl
@@ -327,13 +328,55 @@ def test_every_recipe_can_be_tried(kind, plan, plain, tmp_path):
         tried = ["tagger"]
     else:
         (tmp_path / "texts.txt").write_text("\n".join(random_texts(250, words=(3, 9))) + "\n")
-        tried, settings = ["tsdae"], {"model": plain}
+        tried, settings = ["tsdae", "mlm"], {"model": plain}
     found = {
         each["name"]: each["estimate"]
         for each in plan(tmp_path, probe=True, seconds=9.0, **settings)["recipes"]
     }
     for name in tried:
         assert found[name]["seconds"] > 0, name
+
+
+@pytest.fixture
+def paced(monkeypatch):
+    """Steps that are said to take a millisecond for each row that there is."""
+
+    def rehearse(config, source, **options):
+        rows = source.profile.rows
+        return Pace(0.001 * rows, 2, 10**9, rows)
+
+    monkeypatch.setattr("tenor.recipes.plan_measure.rehearse", rehearse)
+
+
+def test_each_of_two_files_has_a_pace_of_its_own(plan, paced, tmp_path):
+    many = write_pairs(tmp_path / "pairs.csv", 640)
+    few = write_scored(tmp_path / "scored.csv", 120)
+    write_task(tmp_path / "task")
+    found = plan(tmp_path, probe=True)
+    assert names(found).count("untouched") == 1  # the same command once
+    paces = {
+        (each["name"], each["trains_on"]): each["estimate"]["seconds_per_step"]
+        for each in found["recipes"]
+    }
+    assert paces["contrastive", many] == paces["cross-encoder", many] == pytest.approx(0.64)
+    assert paces["contrastive", few] == paces["cross-encoder", few] == pytest.approx(0.12)
+    assert paces["hard-negatives", many] == pytest.approx(1.5 * 0.64)
+    tuned = {each["trains_on"]: each["estimate"] for each in found["recipes"]
+             if each["name"] == "contrastive"}  # fmt: skip
+    assert (tuned[many]["rows"], tuned[few]["rows"]) == (512, 96)
+
+
+def test_masked_language_modelling_before_a_classifier_takes_its_time(plan, plain, paced, tmp_path):
+    write_labelled(tmp_path / "train.csv", 240)
+    texts = [f"{text} {row}" for row, text in enumerate(random_texts(600, words=(3, 9)))]
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    found = plan(tmp_path, model=plain, probe=True)
+    taken = {each["name"]: each["estimate"] for each in found["recipes"]}
+    both, parts = taken["mlm-fine-tuned"], (taken["mlm"], taken["fine-tuned"])
+    assert both["seconds"] == pytest.approx(sum(each["seconds"] for each in parts))
+    assert both["steps"] == sum(each["steps"] for each in parts)
+    # 5 % of the texts are held out, and each of the 18 steps takes 0.6 seconds.
+    assert taken["mlm"]["steps"] == 18 and taken["mlm"]["seconds"] > 18 * 0.6
 
 
 # -- the commands ---------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tenor.data.problems import OnBadRow, RowProblems
 from tenor.data.read import read_table
 from tenor.errors import DataError
 
-__all__ = ["Corpus", "read_corpus", "split_corpus"]
+__all__ = ["HELD_OUT", "MOST_HELD_OUT", "Corpus", "read_corpus", "split_corpus"]
 
 HELD_OUT, MOST_HELD_OUT = 0.05, 2_000  # share and number of texts, where nothing was asked for
 

@@ -131,9 +131,10 @@ def _candidate(
     config = replace(advice.config, **{"out": f"{folder}/{name}", **changes})
     train = next(each for each in advice.commands if each.config is not None)
     told = replace(advice, commands=(replace(train, config=config),))
-    pace = measured.paces.get(advice.name)
+    pace = measured.pace(advice.name, advice.source)
     if pace is not None and str(getattr(config, "freeze", "none")).isdigit():
-        paces = {**measured.paces, advice.name: replace(pace, seconds=HALF * pace.seconds)}
+        halved = replace(pace, seconds=HALF * pace.seconds)
+        paces = {**measured.paces, (advice.name, advice.source.path): halved}
         measured = replace(measured, paces=paces)
     cost = estimate(told, measured, starting=STARTING)
     return Candidate(name, advice.name, title, told, cost)

@@ -83,7 +83,7 @@ class Search:
         path = data.train.path
         self.measured = Measured(
             text_measures(data.inputs, embedder),
-            measurements.paces(advice),
+            {(name, path): pace for name, pace in measurements.paces(advice).items()},
             {} if check.pace is None else {path: check.pace},
             {} if check.fit_seconds is None else {path: check.fit_seconds},
         )

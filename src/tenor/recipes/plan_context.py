@@ -31,6 +31,7 @@ class Advice:
         source: what it trains on.
         commands: to paste, one after another; what trains, and then what measures.
         validation: what the recipe measures on in training, if not on held-out rows.
+        raw: text that its first command learns from, before the source.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Advice:
     source: Source
     commands: tuple[Command, ...]
     validation: Source | None = None
+    raw: Source | None = None
 
     @property
     def config(self) -> Any:

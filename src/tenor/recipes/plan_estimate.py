@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tenor.data.corpus import HELD_OUT, MOST_HELD_OUT
 from tenor.recipes.adapt import AdaptConfig
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.classifier import ClassifierConfig
@@ -15,6 +16,7 @@ from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.distill import DistillConfig
 from tenor.recipes.few_shot import FEWEST, MOST, PASSES, FewShotConfig
 from tenor.recipes.logistic_regression import GRID
+from tenor.recipes.mlm import MlmConfig
 from tenor.recipes.plan_context import Advice
 from tenor.recipes.plan_encoding import EncodingPace
 from tenor.recipes.plan_probe import Pace
@@ -28,6 +30,7 @@ __all__ = ["Estimate", "Measured", "estimate"]
 STARTING = 8.0  # seconds: imports, the model, tokens
 SAVING = 1.5  # seconds: a checkpoint, or a model
 FOLDS = 5  # of the cross-validation of logistic regression
+FORWARD = 0.4  # of a training step's time
 FIT_SECONDS = 6e-6  # of one logistic regression, a text and a label, where it was not measured
 
 
@@ -37,15 +40,19 @@ class Measured:
 
     Attributes:
         facts: tokens of the columns of each source, by its path.
-        paces: of training steps, by the name of the advice.
+        paces: of training steps, by the name of the advice and the path of its source.
         encoding: of embedding, by the path of the source.
         fits: seconds of a logistic regression and texts it was fitted on, by the source's path.
     """
 
     facts: Mapping[str, Mapping[str, TextFacts]] = field(default_factory=dict)
-    paces: Mapping[str, Pace] = field(default_factory=dict)
+    paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)
     encoding: Mapping[str, EncodingPace] = field(default_factory=dict)
     fits: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+
+    def pace(self, name: str, source: Source | None) -> Pace | None:
+        """Of the steps of an advice on a source; `None` where it was not measured."""
+        return None if source is None else self.paces.get((name, source.path))
 
     def tokens(self, source: Source | None) -> float:
         """Tokens of all different texts of a source that the model reads."""
@@ -109,7 +116,9 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
         starting: seconds until a command has imported and loaded all it needs.
     """
     config, source = advice.config, advice.source
-    pace = measured.paces.get(advice.name)
+    if isinstance(config, MlmConfig):
+        return _language(config, source, measured, starting)
+    pace = measured.pace(advice.name, source)
     rows = source.profile.rows if pace is None else pace.rows
     seconds = None if pace is None else pace.seconds
     held = getattr(config, "hold_out", 0.0) or 0.0
@@ -154,7 +163,46 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
     if seconds is not None and once is not None:
         work = seconds * (steps + 1 + tried_batches(steps))
         total = _sum(starting, saved, work, passes * once, *extra)
-    return Estimate(rows, steps, seconds, total, memory, passes, once)
+    made = Estimate(rows, steps, seconds, total, memory, passes, once)
+    first = advice.commands[0].config
+    if advice.raw is not None and isinstance(first, MlmConfig):
+        return _after(_language(first, advice.raw, measured, starting), made)
+    return made
+
+
+def _language(config: MlmConfig, source: Source, measured: Measured, starting: float) -> Estimate:
+    """Masked language modelling: rows are blocks of text, and an evaluation is forward passes."""
+    pace = measured.pace("mlm", source)
+    blocks = source.profile.texts if pace is None else pace.rows
+    if config.validation is not None:
+        held = sum(each.texts for each in measured.facts.get(config.validation, {}).values())
+        rows = blocks
+    else:
+        share = HELD_OUT if config.hold_out is None else config.hold_out
+        held = round(share * blocks)
+        if config.hold_out is None:
+            held = min(held, MOST_HELD_OUT)
+        rows = blocks - held
+    steps = _steps(config, rows)
+    if pace is None:
+        return Estimate(rows, steps)
+    passes = 2 + config.epochs
+    once = FORWARD * pace.seconds * math.ceil(held / config.batch_size)
+    work = pace.seconds * (steps + 1 + tried_batches(steps))
+    total = starting + SAVING * (1 + config.epochs) + work + passes * once
+    return Estimate(rows, steps, pace.seconds, total, pace.bytes, passes, once)
+
+
+def _after(first: Estimate, second: Estimate) -> Estimate:
+    """Two commands one after another, told as one."""
+    known = first.bytes is not None and second.bytes is not None
+    return Estimate(
+        second.rows,
+        first.steps + second.steps,
+        None,
+        _sum(first.seconds, second.seconds),
+        max(first.bytes or 0, second.bytes or 0) if known else None,
+    )
 
 
 def _steps(config: Any, rows: int) -> int:
@@ -180,20 +228,20 @@ def _staged(
     config: AugmentedConfig | AdaptConfig, advice: Advice, measured: Measured
 ) -> float | None:
     """Recipes of several trainings: the paces of their parts, added up."""
-    bi_encoder = measured.paces.get("contrastive")
+    bi_encoder = measured.pace("contrastive", advice.source)
     if bi_encoder is None:
         return None
     rows = advice.source.profile.rows
     evaluated = measured.tokens(advice.validation)
     if isinstance(config, AdaptConfig):
-        rebuilt = measured.paces.get("tsdae")
+        rebuilt = measured.pace("tsdae", advice.raw)
         if rebuilt is None:
             return None
         steps = math.ceil(rows / 64) + 4  # a run tries some of them before it starts
         evaluations = measured.encoding_seconds(3 * evaluated)
         first = rebuilt.seconds * math.ceil(rebuilt.rows / 8)
         return _sum(2 * STARTING, first, bi_encoder.seconds * steps, evaluations)
-    cross_encoder = measured.paces.get("cross-encoder")
+    cross_encoder = measured.pace("cross-encoder", advice.source)
     if cross_encoder is None:
         return None
     gold = rows * (1 - (0.0 if config.validation else config.hold_out))

@@ -176,6 +176,7 @@ def _continued(context: Context, source: Source, raw: Source, config: Classifier
             *context.test(source, EVALUATE, out),
         ),
         validation=context.validation(source, _SHAPES),
+        raw=raw,
     )
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tenor.data.findings import Finding
 from tenor.errors import TenorError
 from tenor.models.embedder import Embedder
+from tenor.recipes.mlm import MlmConfig
 from tenor.recipes.plan import PlanSettings
 from tenor.recipes.plan_context import Advice, Context
 from tenor.recipes.plan_encoding import EncodingPace
@@ -18,14 +20,21 @@ from tenor.recipes.plan_estimate import Measured
 from tenor.recipes.plan_labels import check_labels
 from tenor.recipes.plan_probe import Pace
 from tenor.recipes.plan_rehearsals import rehearse
-from tenor.recipes.plan_sources import Inputs
+from tenor.recipes.plan_sources import Inputs, Source
 from tenor.recipes.plan_text_facts import TextFacts, text_facts
 from tenor.recipes.tell import tell
 
 __all__ = ["measure", "text_measures"]
 
 EMBEDDING = 0.35  # share of the time
-MOST_REHEARSED = 4  # recipes; those further down are told by these
+MOST_REHEARSED = 5  # recipes; those further down are told by these
+REHEARSED = {
+    "few-shot", "fine-tuned", "tagger", "contrastive", "cross-encoder", "tsdae", "mlm",
+    "from-documents",
+}  # fmt: skip
+ALIKE = {
+    "hard-negatives": "contrastive", "freeze-sweep": "fine-tuned", "mlm-fine-tuned": "fine-tuned",
+}  # fmt: skip
 
 
 def text_measures(inputs: Inputs, embedder: Embedder) -> dict[str, dict[str, TextFacts]]:
@@ -70,38 +79,42 @@ def measure(
     return Measured(facts, paces, encoding, fits), findings
 
 
-def _paces(config: PlanSettings, advice: Sequence[Advice]) -> dict[str, Pace]:
-    """The pace of each recipe that has steps; those that train alike share one."""
-    found: dict[str, Pace] = {}
-    due = [each for each in advice if _tried(each)][:MOST_REHEARSED]
+def _paces(config: PlanSettings, advice: Sequence[Advice]) -> dict[tuple[str, str], Pace]:
+    """The pace of each recipe that has steps, on each source; those that train alike share one."""
+    found: dict[tuple[str, str], Pace] = {}
+    due = _due(advice)
     began = time.perf_counter()
-    for each in due:
+    for (name, path), (settings, source) in due.items():
         seconds = (1 - EMBEDDING) * config.seconds / len(due) / 2  # the other half is loading
         start = time.perf_counter()
         if found and start - began > config.seconds:
-            tell(f"{each.name}: not tried, the time for trying is over (--seconds)")
+            tell(f"{name} on {path}: not tried, the time for trying is over (--seconds)")
             continue
         try:
-            pace = rehearse(each.config, each.source, seconds=seconds)
+            pace = rehearse(settings, source, seconds=seconds)
         except TenorError as error:
-            tell(f"{each.name} could not be tried: {error}")
+            tell(f"{name} on {path} could not be tried: {error}")
             continue
         if pace is not None:
-            found[each.name] = pace
+            found[name, path] = pace
             took = time.perf_counter() - start
-            tell(f"{each.name}: {pace.seconds:.2f} s a step ({pace.steps} steps, {took:.0f} s)")
-    for name, like in (
-        ("hard-negatives", "contrastive"),
-        ("freeze-sweep", "fine-tuned"),
-        ("mlm-fine-tuned", "fine-tuned"),
-    ):
-        if like in found:
-            found[name] = found[like]
+            tell(
+                f"{name} on {path}: {pace.seconds:.2f} s a step ({pace.steps} steps, {took:.0f} s)"
+            )
+    for each in advice:
+        alike = found.get((ALIKE.get(each.name, ""), each.source.path))
+        if alike is not None:
+            found[each.name, each.source.path] = alike
     return found
 
 
-def _tried(advice: Advice) -> bool:
-    return advice.name in (
-        "few-shot", "fine-tuned", "tagger", "contrastive", "cross-encoder", "tsdae",
-        "from-documents",
-    )  # fmt: skip
+def _due(advice: Sequence[Advice]) -> dict[tuple[str, str], tuple[Any, Source]]:
+    """Settings and rows of what is tried, by name and path; masked language modelling once."""
+    due: dict[tuple[str, str], tuple[Any, Source]] = {}
+    for each in advice:
+        if each.name in REHEARSED:
+            due.setdefault((each.name, each.source.path), (each.config, each.source))
+        first = each.commands[0].config
+        if each.raw is not None and isinstance(first, MlmConfig):
+            due.setdefault(("mlm", each.raw.path), (first, each.raw))
+    return dict(list(due.items())[:MOST_REHEARSED])

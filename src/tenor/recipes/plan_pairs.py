@@ -228,6 +228,7 @@ def _adapted(context: Context, source: Source) -> list[Advice]:
             source=source,
             commands=(Command(("adapt",), config=config),),
             validation=usable[0],
+            raw=raw,
         )
     ]
 

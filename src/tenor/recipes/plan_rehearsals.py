@@ -17,6 +17,7 @@ from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.embedder_fit import embedder_of, training_plan
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.few_shot_stages import contrastive_loss, load_start, make_plan
+from tenor.recipes.mlm import MlmConfig
 from tenor.recipes.plan_probe import MOST_STEPS, Pace, time_steps
 from tenor.recipes.plan_sources import Source
 from tenor.recipes.settings import device_of
@@ -51,6 +52,8 @@ def rehearse(config: Any, source: Source, *, seconds: float = 6.0) -> Pace | Non
         return _cross_encoder(config, source, seconds)
     if isinstance(config, TaggerConfig):
         return _tagger(config, source, seconds)
+    if isinstance(config, MlmConfig):
+        return _mlm(config, source, seconds)
     if isinstance(config, TsdaeConfig):
         return _tsdae(config, source, seconds)
     if isinstance(config, ContrastiveConfig):
@@ -212,6 +215,35 @@ def _tagger(config: TaggerConfig, source: Source, seconds: float) -> Pace:
     step: Any = Tagging()
     windows = round(len(data) / wanted * len(table))
     return time_steps(model, nn.Identity(), data, config, step=step, seconds=seconds, rows=windows)
+
+
+def _mlm(config: MlmConfig, source: Source, seconds: float) -> Pace:
+    from torch import nn
+
+    from tenor.models.masked_lm import MaskedLM
+    from tenor.training.denoising import vocabulary_facts
+    from tenor.training.masking import Masking, cut_in_blocks
+
+    model = MaskedLM.load(
+        config.model,
+        device=device_of(config),
+        dtype=config.dtype,
+        max_seq_length=config.max_seq_length,
+    )
+    distinct = list(dict.fromkeys(source.texts))
+    order = np.random.default_rng(6).permutation(len(distinct))[: MOST_STEPS * config.batch_size]
+    ids = cut_in_blocks(model.tokenizer, [distinct[place] for place in order.tolist()])
+    facts = vocabulary_facts(model.tokenizer)
+    step: Any = Masking(facts=facts, share=config.mask_share, whole_words=config.whole_words)
+    return time_steps(
+        model,
+        nn.Identity(),
+        TrainingData(ids, {"text": np.arange(len(ids))}, None, model.tokenizer.filler_id),
+        config,
+        step=step,
+        seconds=seconds,
+        rows=round(len(ids) / len(order) * len(distinct)),
+    )
 
 
 def _tsdae(config: TsdaeConfig, source: Source, seconds: float) -> Pace:

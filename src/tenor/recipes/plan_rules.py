@@ -48,7 +48,7 @@ def advise(context: Context, findings: Iterable[Finding]) -> tuple[list[Advice],
             unfit.append(Unfit(BLOCKING[finding.code], finding.message, source.path))
             continue
         fits, does_not = RULES.get(source.shape, pairs_of_texts)(context, source)
-        advice += fits
+        advice += [each for each in fits if not _again(each, advice)]
         unfit += does_not
     raw = context.inputs.raw
     if raw is not None and (raw.shape == "texts" or not context.inputs.training):
