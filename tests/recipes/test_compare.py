@@ -13,12 +13,13 @@ from tenor.evaluation.beir import read_beir
 from tenor.evaluation.local_tasks import find_local_task
 from tenor.models.embedder import Embedder
 from tenor.models.static import StaticEmbedder
-from tenor.recipes import compare_run
+from tenor.recipes import compare_data, compare_run
 from tenor.recipes.classifier import ClassifierConfig, train_classifier
 from tenor.recipes.compare import CompareConfig, compare_models
 from tenor.recipes.compare_data import find_tasks, read_task, sample_inputs
 from tenor.recipes.compare_process import answer_request
-from tenor.recipes.compare_tasks import can_measure, measure_task
+from tenor.recipes.compare_tasks import measure_task
+from tenor.recipes.report_compare import compare_report
 from tiny import WIDTH, tiny_hf_tokenizer, tiny_model
 from tiny_labels import tiny_encoder_classifier
 from tiny_pairs import tiny_cross_encoder
@@ -228,10 +229,70 @@ def test_all_is_looked_at_before_the_first_model_is_measured(data, models, tmp_p
         compare_models(CompareConfig(models=(str(tmp_path / "nowhere"),), on=(sts,)))
     with pytest.raises(DataError, match="no such file"):
         compare_models(CompareConfig(models=(str(models / "tiny"),), on=(sts, "missing.csv")))
+    topics, help_folder = str(data / "topics"), str(data / "help")
+    with pytest.raises(ModelError, match="sts and pair classification; there is only classif"):
+        compare_models(CompareConfig(models=(str(models / "cross"),), on=(topics,)))
+    with pytest.raises(ModelError, match="only classification, retrieval here"):
+        compare_models(CompareConfig(models=(str(models / "cross"),), on=(topics, help_folder)))
+    tiny_encoder_classifier().save(tmp_path / "classifier", card="A classifier.")
+    with pytest.raises(ModelError, match=r"is a classifier.*only sts"):
+        compare_models(CompareConfig(models=(str(tmp_path / "classifier"),), on=(sts,)))
     bad = tmp_path / "bad.csv"
     bad.write_text("sentence1,sentence2,score\na,b,1\na,c,x\n")
     with pytest.raises(DataError, match=r"bad.csv:3"):
         compare_models(CompareConfig(models=(str(models / "tiny"),), on=(str(bad),)))
+
+
+def test_a_model_reads_only_the_tasks_it_can_do(data, models, in_process, monkeypatch):
+    read = []
+    plain = compare_data.read_task
+    monkeypatch.setattr(compare_data, "read_task", lambda task: read.append(task) or plain(task))
+    config = CompareConfig(
+        models=(str(models / "cross"),), on=(str(data / "sts"), str(data / "topics")),
+        speed_texts=8, requests=2, dtype="fp32", device="cpu",
+    )  # fmt: skip
+    [cross] = compare_models(config)["models"]
+    assert cross["tasks"]["topics"] == {
+        "not_measured": "cross-encoders are not measured on classification"
+    }
+    assert [task.name for task in read] == ["sts", "topics", "sts"]  # here, then where it is
+
+
+def test_a_pair_in_bulk_counts_as_two_texts(data, models, in_process, monkeypatch):
+    plain = compare_run._run
+
+    def timed(asked, text, answer):
+        plain(asked, text, answer)
+        figures = json.loads(answer.read_text())
+        rates = {"texts": 150.0, "pairs": 100.0}  # a second
+        figures["speed"]["per_second"] = rates[figures["speed"]["unit"]]
+        answer.write_text(json.dumps(figures))
+
+    monkeypatch.setattr(compare_run, "_run", timed)
+    tiny, cross = (str(models / name) for name in ("tiny", "cross"))
+    config = CompareConfig(
+        models=(tiny, cross), on=(str(data / "sts"),), speed_texts=8, requests=2, dtype="fp32",
+        device="cpu",
+    )  # fmt: skip
+    result = compare_models(config)
+    assert result["choices"]["pareto"]["seconds_per_input"][0] == cross
+    plots = compare_report(result).sections[1].plots
+    [(_, times)] = [found for found in plots.items() if "a pair is two texts" in found[0]]
+    assert [point.cost for point in times] == pytest.approx([1000 / 150, 1000 / 200])
+
+
+def test_what_else_is_in_the_folder_stays(data, models, tmp_path, in_process):
+    own = tmp_path / "out" / "parts" / "notes.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    config = CompareConfig(
+        models=(str(models / "static"),), on=(str(data / "sts"),), out=str(tmp_path / "out"),
+        speed_texts=8, requests=2, device="cpu",
+    )  # fmt: skip
+    compare_models(config)
+    assert own.read_text() == "mine"
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["compare.json", "items.parquet", "parts", "report.html"]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +304,9 @@ def test_all_is_looked_at_before_the_first_model_is_measured(data, models, tmp_p
         ({"within": 1.0}, "within"),
         ({"requests": 0}, "requests"),
         ({"resamples": 0}, "resamples"),
+        ({"device": "gpu"}, "device"),
+        ({"dtype": "fp16"}, "dtype"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_settings_that_cannot_be(change, field):
@@ -271,7 +335,6 @@ def test_a_classifier_counts_by_its_own_labels_and_an_embedder_by_logistic_regre
     assert found.result.metrics["accuracy"] > 0.4  # three labels, told by single words
     own = measure_task(tiny_encoder_classifier(), task)
     assert own.metric == "accuracy" and "training_texts" not in own.result.notes
-    assert not can_measure(tiny_encoder_classifier(), read_task(find_local_task(data / "sts")))
     train_classifier(
         ClassifierConfig(
             train=str(data / "topics" / "train.csv"), head="logistic",

@@ -5,12 +5,21 @@ A figure counts as it is: what its interval leaves open is for the reader to wei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tenor.errors import ConfigError
 
-__all__ = ["COSTS", "Candidate", "best", "best_under", "pareto_front", "smallest_within"]
+__all__ = [
+    "COSTS",
+    "Candidate",
+    "best",
+    "best_under",
+    "pareto_front",
+    "seconds_per_text",
+    "smallest_within",
+]
 
 COSTS = ("latency_ms", "size_bytes", "peak_bytes", "seconds_per_input")
 
@@ -25,7 +34,7 @@ class Candidate:
         latency_ms: of a request with one input.
         size_bytes: on disk.
         peak_bytes: of memory.
-        seconds_per_input: in bulk.
+        seconds_per_input: of a text in bulk; see `seconds_per_text`.
     """
 
     name: str
@@ -34,6 +43,21 @@ class Candidate:
     size_bytes: float
     peak_bytes: float
     seconds_per_input: float
+
+
+def seconds_per_text(speed: Mapping[str, Any]) -> float:
+    """What a text takes in bulk, of a model that reads texts or pairs: a pair is two texts.
+
+    Args:
+        speed: `per_second`, and of what: its `unit`, texts or pairs.
+
+    >>> seconds_per_text({"unit": "texts", "per_second": 100})
+    0.01
+    >>> seconds_per_text({"unit": "pairs", "per_second": 100})
+    0.005
+    """
+    texts = 2 if speed["unit"] == "pairs" else 1
+    return 1 / (texts * float(speed["per_second"]))
 
 
 def best(candidates: Sequence[Candidate]) -> str | None:

@@ -14,6 +14,7 @@ from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
 from tenor.recipes.settings import (
     DEVICES,
+    DTYPES,
     ON_BAD_ROW,
     check_choices,
     check_least,
@@ -130,7 +131,7 @@ class AdaptConfig:
             if not getattr(self, name):
                 raise ConfigError(name, getattr(self, name), "given")
         self._check_stages()
-        check_choices(self, on_bad_row=ON_BAD_ROW, device=DEVICES, dtype=("auto", "bf16", "fp32"))
+        check_choices(self, on_bad_row=ON_BAD_ROW, device=DEVICES, dtype=DTYPES)
         check_run_settings(self)
         check_least(self, 0, "max_texts", "max_pairs", "evaluate_every", "save_every")
         for kind in ("unsupervised", "supervised"):

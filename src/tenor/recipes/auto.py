@@ -11,7 +11,7 @@ from typing import Any
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
-from tenor.recipes.settings import check_choices, check_run_settings
+from tenor.recipes.settings import DTYPES, check_choices, check_run_settings
 
 __all__ = ["AutoConfig", "AutoSettings", "auto", "parse_budget"]
 
@@ -48,7 +48,7 @@ class AutoSettings:
         if not self.model:
             raise ConfigError("model", self.model, "given")
         check_run_settings(self)
-        check_choices(self, dtype=("auto", "bf16", "fp32"))
+        check_choices(self, dtype=DTYPES)
         parse_budget(self.budget)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 from tenor.errors import ConfigError, TenorError
 from tenor.recipes.reporting import leave_report
+from tenor.recipes.settings import DEVICES, DTYPES, check_choices, check_least, check_seeds
 
 __all__ = ["CompareConfig", "compare_models"]
 
 log = logging.getLogger("tenor")
 
 BATCHES = (1, 32)
+PARTS = ".compare-parts"  # removed at the end: a name that no file of the user's has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +70,9 @@ class CompareConfig:
             raise ConfigError("under_ms", self.under_ms, "above 0")
         if not 0 <= self.within < 1:
             raise ConfigError("within", self.within, "from 0 and below 1")
-        for field in ("speed_texts", "requests", "resamples"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ConfigError(field, value, "at least 1")
+        check_least(self, 1, "speed_texts", "requests", "resamples")
+        check_choices(self, device=DEVICES, dtype=DTYPES)
+        check_seeds(self)
         if self.out is not None and (Path(self.out) / "compare.json").exists():
             raise ConfigError("out", self.out, "a folder that holds no comparison yet")
 
@@ -92,7 +93,7 @@ def compare_models(config: CompareConfig) -> dict[str, Any]:
 
     Raises:
         ConfigError: a setting cannot be, or a task is named twice.
-        ModelError: there is no such model, or it is of a kind that is not compared.
+        ModelError: there is no such model, or none of the tasks is one for its kind.
         DataError: a task cannot be used.
         TenorError: every model failed.
     """
@@ -103,7 +104,7 @@ def compare_models(config: CompareConfig) -> dict[str, Any]:
 
     start = time.perf_counter()
     tasks = find_tasks(config.on)
-    check_models(config.models)
+    check_models(config.models, tasks)
     data = [read_task(task) for task in tasks]
     leaks = [one.leak for one in data]
     for one, leak in zip(data, leaks, strict=True):
@@ -141,7 +142,7 @@ def compare_models(config: CompareConfig) -> dict[str, Any]:
     ]
     request["data"] = [one["sha256"] for one in described]
     del data, texts, asked, pairs  # the models have processes of their own to stand in
-    parts = None if config.out is None else Path(config.out) / "parts"
+    parts = None if config.out is None else Path(config.out) / PARTS
     with measure_in_processes(config.models, request, parts) as (measured, failed):
         if not measured:
             raise TenorError("no model could be measured: " + "; ".join(f["error"] for f in failed))

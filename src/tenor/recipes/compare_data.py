@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tenor.data.labelled_texts import read_labelled_texts
+from tenor.data.labelled_texts import read_labelled_like, read_labelled_texts
 from tenor.data.overlap import Overlap, overlap
 from tenor.data.schema import PairTable, read_pairs
 from tenor.errors import ConfigError
@@ -116,12 +116,7 @@ def read_task(task: LocalTask) -> TaskData:
     if task.kind == "classification":
         assert task.train is not None
         train = read_labelled_texts(task.train)
-        test = read_labelled_texts(
-            task.test,
-            known=train.label_names,
-            owner="the train file",
-            multi_label=train.kind == "multi_labelled_texts",
-        )
+        test = read_labelled_like(train, task.test)
         return TaskData(task=task, sha256=hash_files(task.files), table=test, train=train)
     table = read_pairs(task.test)
     measure, _ = validation(table)  # refuses what there is nothing to measure on

@@ -18,6 +18,7 @@ from tenor.evaluation.choices import (
     best,
     best_under,
     pareto_front,
+    seconds_per_text,
     smallest_within,
 )
 from tenor.evaluation.significance import (
@@ -179,7 +180,7 @@ def _choices(models: Sequence[dict[str, Any]], config: CompareConfig) -> dict[st
             latency_ms=model["latency"]["1"]["p95_ms"],
             size_bytes=model["size_bytes"],
             peak_bytes=model["memory"].get("gpu_peak_bytes") or model["memory"]["peak_bytes"],
-            seconds_per_input=1 / model["speed"]["per_second"],
+            seconds_per_input=seconds_per_text(model["speed"]),
         )
         for model in models
         if model["quality"] is not None

@@ -19,6 +19,7 @@ from typing import Any
 from tenor.errors import TenorError
 from tenor.evaluation.local_tasks import LocalTask
 from tenor.formats.atomic import write_text
+from tenor.formats.model_kind import ModelKind, model_kind
 
 __all__ = ["ITEM_COLUMNS", "answer_request"]
 
@@ -53,19 +54,18 @@ def answer_request(request: dict[str, Any], items_file: Path) -> dict[str, Any]:
     found = _facts(model, kind, request["model"]) | {"load_seconds": time.perf_counter() - start}
     found |= _times(model, request)
     found["memory"] = {"runtime_bytes": runtime, "peak_bytes": peak_bytes(), **_gpu_peak()}
-    found["tasks"] = _tasks(model, found["kind"], request, items_file)
+    found["tasks"] = _tasks(model, kind, request, items_file)
     return found
 
 
-def _load(request: dict[str, Any]) -> tuple[Any, str]:
+def _load(request: dict[str, Any]) -> tuple[Any, ModelKind]:
     from tenor.formats.locate import locate
-    from tenor.formats.model_kind import model_kind
     from tenor.models.classifier import TextClassifier
     from tenor.models.cross_encoder import CrossEncoder
     from tenor.models.embedder import Embedder
 
     kind = model_kind(locate(request["model"]))
-    loaders: dict[str, Any] = {
+    loaders: dict[ModelKind, Any] = {
         "embedder": Embedder,
         "embedding classifier": TextClassifier,
         "classifier": TextClassifier,
@@ -76,7 +76,7 @@ def _load(request: dict[str, Any]) -> tuple[Any, str]:
     return model, kind
 
 
-def _facts(model: Any, kind: str, name: str) -> dict[str, Any]:
+def _facts(model: Any, kind: ModelKind, name: str) -> dict[str, Any]:
     from tenor.formats.locate import locate, model_files
     from tenor.models.embedder import Embedder
     from tenor.models.static import StaticEmbedder
@@ -139,7 +139,9 @@ def _gpu_peak() -> dict[str, int]:
     return {"gpu_peak_bytes": int(torch.cuda.max_memory_allocated())}
 
 
-def _tasks(model: Any, kind: str, request: dict[str, Any], items_file: Path) -> dict[str, Any]:
+def _tasks(
+    model: Any, kind: ModelKind, request: dict[str, Any], items_file: Path
+) -> dict[str, Any]:
     import pyarrow as pa
 
     from tenor.formats.table_writer import written_table
@@ -157,14 +159,14 @@ def _tasks(model: Any, kind: str, request: dict[str, Any], items_file: Path) -> 
                 **{**fields, "test": Path(fields["test"]),
                    "train": None if fields["train"] is None else Path(fields["train"])}
             )  # fmt: skip
+            if not can_measure(kind, task.kind):
+                why = f"{kind}s are not measured on {task.kind}"
+                found[task.name] = {"not_measured": why}
+                continue
             data = read_task(task)
             # Of an embedder with a classifier, what the task asks for.
             own = isinstance(model, EmbeddingClassifier) and task.kind != "classification"
             part = model.embedder if own else model
-            if not can_measure(part, data):
-                why = f"{kind}s are not measured on {task.kind}"
-                found[task.name] = {"not_measured": why}
-                continue
             try:
                 measured = measure_task(part, data, seed=request["seed"])
             except TenorError as error:

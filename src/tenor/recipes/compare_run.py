@@ -19,8 +19,10 @@ from typing import Any
 
 import tenor
 from tenor.errors import ModelError
+from tenor.evaluation.local_tasks import LocalTask
 from tenor.formats.locate import hash_model, locate
 from tenor.formats.model_kind import model_kind
+from tenor.recipes.compare_tasks import MEASURED, can_measure
 
 __all__ = ["ModelAnswer", "check_models", "measure_in_processes"]
 
@@ -35,20 +37,28 @@ class ModelAnswer:
     items_file: Path
 
 
-def check_models(names: Sequence[str]) -> None:
-    """Look for every model before the first is measured.
+def check_models(names: Sequence[str], tasks: Sequence[LocalTask]) -> None:
+    """Look for every model, and for a task for it, before the first is measured.
 
     Args:
         names: names, folders or hub ids.
+        tasks: to measure them on.
 
     Raises:
-        ModelError: there is no such model, or it is a tagger.
+        ModelError: there is no such model, or none of the tasks is one for its kind.
     """
     for name in names:
-        if model_kind(locate(name)) == "tagger":
+        kind = model_kind(locate(name))
+        if kind == "tagger":
             raise ModelError(
                 f"{name} is a tagger, and there is no task for taggers here; measure it with "
                 "`tenor evaluate tagging`."
+            )
+        if not any(can_measure(kind, task.kind) for task in tasks):
+            there = ", ".join(dict.fromkeys(task.kind for task in tasks))
+            raise ModelError(
+                f"{name} is a {kind}, which is measured on {' and '.join(MEASURED[kind])}; there "
+                f"is only {there} here. Leave it out, or name a task for it, too."
             )
 
 

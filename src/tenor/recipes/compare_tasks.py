@@ -24,22 +24,31 @@ from tenor.data.labelled_split import folds_by_label
 from tenor.data.prepare import take
 from tenor.data.schema import PairTable
 from tenor.evaluation.classification import Classification
+from tenor.evaluation.local_tasks import KINDS, TaskKind
 from tenor.evaluation.pairs import pair_evaluation
 from tenor.evaluation.result import EvaluationResult, encode_texts
 from tenor.evaluation.validation import validation
+from tenor.formats.model_kind import ModelKind
 from tenor.models.classifier import TextClassifier, probabilities_of
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 from tenor.recipes.compare_data import TaskData
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
 
-__all__ = ["FIGURES", "Measured", "can_measure", "measure_task"]
+__all__ = ["FIGURES", "MEASURED", "Measured", "can_measure", "measure_task"]
 
 # How the deciding figure follows from the items, by its name; the mean of their values otherwise.
 FIGURES = {
     "spearman_cosine": "spearman",
     "spearman": "spearman",
     "average_precision": "average_precision",
+}
+MEASURED: dict[ModelKind, tuple[TaskKind, ...]] = {
+    "embedder": KINDS,
+    "embedding classifier": KINDS,
+    "classifier": ("classification",),
+    "cross-encoder": ("sts", "pair classification"),
+    "tagger": (),
 }
 FITTED = 2_000  # texts of the training file by which the regularisation is chosen
 FOLDS = 3
@@ -65,18 +74,17 @@ class Measured:
     items: dict[str, list[Any]] = field(repr=False)
 
 
-def can_measure(model: AnyModel, data: TaskData) -> bool:
+def can_measure(model: ModelKind, task: TaskKind) -> bool:
     """Whether there is a figure for a model of this kind on a task of this kind."""
-    if isinstance(model, CrossEncoder):
-        return data.task.kind in ("sts", "pair classification")
-    return isinstance(model, Embedder) or data.task.kind == "classification"
+    return task in MEASURED[model]
 
 
 def measure_task(model: AnyModel, data: TaskData, *, seed: int = 0) -> Measured:
     """Measure a model on a task; every distinct text, or pair, is encoded once.
 
     Args:
-        model: of a kind that `can_measure` agrees to.
+        model: of a kind that `can_measure` agrees to; of an embedding classifier its embedder,
+            unless its own labels count.
         data: the task.
         seed: of the bootstrap, and of how training texts are dealt out to folds.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenor.errors import ConfigError
-from tenor.recipes.settings import check_above_zero, check_choices, check_run_settings
+from tenor.recipes.settings import DTYPES, check_above_zero, check_choices, check_run_settings
 
 if TYPE_CHECKING:
     from tenor.models.embedder import Embedder
@@ -57,7 +57,7 @@ class PlanSettings:
                 raise ConfigError(name, getattr(self, name), "given")
         check_run_settings(self)
         check_above_zero(self, "seconds")
-        check_choices(self, dtype=("auto", "bf16", "fp32"))
+        check_choices(self, dtype=DTYPES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tenor.evaluation.charts import Choice
-from tenor.evaluation.report import Estimate, Repeat, Report, Text, Warnings
+from tenor.evaluation.choices import seconds_per_text
+from tenor.evaluation.report import Report
+from tenor.evaluation.report_sections import Estimate, Repeat, Text, Warnings
 from tenor.evaluation.run_sections import Pareto, Table
 from tenor.recipes.compare import CompareConfig
 from tenor.recipes.report_words import change_in_words, figure_in_words
@@ -15,10 +17,10 @@ from tenor.recipes.report_words import change_in_words, figure_in_words
 __all__ = ["compare_report"]
 
 COSTS = {
-    "latency_ms": "latency of one text, ms (p95)",
+    "latency_ms": "latency of one text, or pair, ms (p95)",
     "size_bytes": "size on disk, MiB",
     "peak_bytes": "peak memory, MiB",
-    "seconds_per_input": "time a text in bulk, ms",
+    "seconds_per_input": "time a text in bulk, ms (a pair is two texts)",
 }
 
 
@@ -112,7 +114,7 @@ def _cost(model: Mapping[str, Any], cost: str) -> float:
     if cost == "latency_ms":
         return float(model["latency"]["1"]["p95_ms"])
     if cost == "seconds_per_input":
-        return 1000 / float(model["speed"]["per_second"])
+        return 1000 * seconds_per_text(model["speed"])
     return float(_peak(model) if cost == "peak_bytes" else model["size_bytes"]) / 2**20
 
 

@@ -12,12 +12,13 @@ from typing import Any
 from tenor.errors import ConfigError
 
 __all__ = [
-    "DEVICES", "ON_BAD_ROW", "SeedSettings", "check_above_zero", "check_choices", "check_least",
-    "check_no_gradient_caching", "check_rates", "check_run_settings", "check_seeds",
+    "DEVICES", "DTYPES", "ON_BAD_ROW", "SeedSettings", "check_above_zero", "check_choices",
+    "check_least", "check_no_gradient_caching", "check_rates", "check_run_settings", "check_seeds",
     "check_shares", "device_of", "split_seed_of",
 ]  # fmt: skip
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "bf16", "fp32")
 ON_BAD_ROW = ("error", "skip")
 LARGEST_SEED = (1 << 32) - 1
 
