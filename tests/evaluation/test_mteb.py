@@ -166,6 +166,36 @@ def test_results_of_other_data_or_broken_ones_are_made_anew(model, tmp_path):
     assert not third["tasks"][0]["reused"]
 
 
+def test_under_a_revision_of_ones_own_only_results_of_the_same_model_are_taken_again(
+    folder, model, data, tmp_path
+):
+    def measured(one, *tasks, **options):
+        settings = {"data": data, "out": tmp_path / "out", "name": "me/tiny", "revision": "abc"}
+        found = evaluate_mteb(one, tasks, **settings, **options)
+        return [row["reused"] for row in found["tasks"]]
+
+    assert measured(model, "sts", "topics") == [False, False]
+    again = Embedder.load(folder, dtype="fp32", device="cpu")
+    assert measured(again, "sts", "topics") == [True, True]
+    coarser = Embedder.load(folder, dtype="bf16", device="cpu")
+    assert measured(coarser, "sts") == [False]
+    assert measured(model, "topics", "sts") == [True, False]  # whose each is, is noted by task
+    next(again.parameters()).data.add_(1e-3)  # trained again into the same folder
+    assert measured(again, "topics") == [False]
+
+    scorer = tiny_cross_encoder()
+    assert measured(model, "help", rerank=scorer, candidates=5) == [False]
+    assert measured(model, "help", rerank=scorer, candidates=5) == [True]
+    assert measured(again, "help", rerank=scorer, candidates=5) == [False]
+
+    found = mteb.ResultCache(tmp_path / "out").load_results(validate_and_filter=False)
+    tasks = {(one.model_name, each.task_name) for one in found for each in one.task_results}
+    assert ("me/tiny", "sts") in tasks and ("me/tiny", "topics") in tasks
+    for notes in (tmp_path / "out").rglob("made_by.jsonl"):
+        notes.write_text("nothing to read")
+    assert measured(again, "topics") == [False]
+
+
 def test_no_task_named_means_all_local_ones_that_mteb_has(model, tmp_path):
     data = write_tasks(tmp_path / "data")
     (data / "tags").mkdir()

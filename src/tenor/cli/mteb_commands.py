@@ -56,10 +56,12 @@ def mteb(
             of such folders.
         rerank: a cross-encoder that orders the best documents of retrieval tasks anew.
         candidates: how many of each query's documents it reads.
-        out: folder for results in mteb's format; what is stored there is not measured again.
+        out: folder for results in mteb's format; what is stored there of the same weights, settings
+            and data is not measured again.
         overwrite: measure again what is stored.
         name: organisation/model to store results under; the model's own by default.
-        revision: to store results under; a hash of weights and settings by default.
+        revision: to store results under, noting beside them whose they are; a hash of weights and
+            settings by default.
         language: of the texts in `--data`, as mteb writes it.
         max_seq_length: tokens of a text that count; the model's own limit by default.
         dtype: auto, bf16 or fp32.

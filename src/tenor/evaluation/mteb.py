@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError, DataError, ModelError
-from tenor.evaluation.mteb_meta import model_settings
+from tenor.evaluation.mteb_meta import model_settings, mteb_revision
 from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder
 from tenor.evaluation.mteb_results import ResultFolder
 from tenor.evaluation.mteb_search import MtebSearcher
@@ -56,7 +56,8 @@ def evaluate_mteb(
             stored by default.
         overwrite: measure again what is stored.
         name: `organisation/model` to store results under; the model's own by default.
-        revision: to store results under; a hash of weights and settings by default.
+        revision: to store results under; a hash of weights and settings by default. With one,
+            that hash is noted beside them, in made_by.jsonl.
         language: of the local data, as mteb writes it.
 
     Returns:
@@ -80,7 +81,9 @@ def evaluate_mteb(
     meta = wrapped.mteb_model_meta
     folder = None
     if out is not None:
-        folder = ResultFolder(out, {task.metadata.name: task.metadata.revision for task in chosen})
+        revisions = {task.metadata.name: task.metadata.revision for task in chosen}
+        made_by = None if revision is None else _hash_of(model, rerank, candidates)
+        folder = ResultFolder(out, revisions, made_by)
     total = len(chosen)
     log.info("%s at %s, %d task%s", meta.name, meta.revision, total, "s" if total > 1 else "")
     rows: list[dict[str, Any]] = []
@@ -150,6 +153,12 @@ def _wrapped(
     if rerank is None:
         return embedder
     return MtebSearcher(embedder, MtebCrossEncoder(rerank), candidates=candidates)
+
+
+def _hash_of(model: Embedder | CrossEncoder, rerank: CrossEncoder | None, candidates: int) -> str:
+    """All that decides results, whatever revision they are stored under."""
+    found = mteb_revision(model)
+    return found if rerank is None else f"{found}-{mteb_revision(rerank)}-{candidates}"
 
 
 def _require_fit(task: Any, wrapped: Any) -> None:

@@ -1,7 +1,9 @@
-"""mteb's results in a folder: whole or not at all, and never those of other data."""
+"""mteb's results in a folder: whole or not at all, never those of other data or another model."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import shutil
 import tempfile
@@ -10,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
-from tenor.formats.atomic import sync
+from tenor.formats.atomic import sync, write_text
 
 __all__ = ["ResultFolder"]
 
 log = logging.getLogger("tenor")
+
+MADE_BY = "made_by.jsonl"  # no .json: mteb takes every such file for a result
 
 
 class ResultFolder:
@@ -23,18 +27,22 @@ class ResultFolder:
     `results/MODEL/REVISION/TASK.json`, with `model_meta.json` and `run_settings.jsonl` beside it:
     what can be handed in, and what `mteb.load_results` reads. mteb takes a stored result again
     whatever data it was measured on; here one of another data set's revision counts as missing,
-    and so does one that cannot be read.
+    and so does one that cannot be read. With `made_by` results are kept under a revision that
+    says nothing of the weights, so `made_by.jsonl` beside them does, and one of others is missing.
 
     Args:
         folder: made when the first result comes.
         revisions: of the tasks' data, by the names of the tasks.
+        made_by: a hash of the weights and settings that measure; `None` where the revision is one.
 
     Raises:
         ConfigError: `folder` is a file.
     """
 
-    def __init__(self, folder: str | Path, revisions: Mapping[str, str]) -> None:
-        self.folder, self.revisions = Path(folder), dict(revisions)
+    def __init__(
+        self, folder: str | Path, revisions: Mapping[str, str], made_by: str | None = None
+    ) -> None:
+        self.folder, self.revisions, self.made_by = Path(folder), dict(revisions), made_by
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError("out", str(folder), "a folder")
 
@@ -72,7 +80,14 @@ class ResultFolder:
         if found.dataset_revision != revision:
             log.info("%s is of other data and is made anew", path)
             return None
+        if self.made_by is not None and _makers(path.parent).get(task_name) != self._maker(path):
+            log.info("%s is of other weights or settings and is made anew", path)
+            return None
         return found
+
+    def _maker(self, result: Path) -> list[str | None]:
+        """What is noted of a result: who made it, and its hash, so that no note is of another."""
+        return [self.made_by, hashlib.sha256(result.read_bytes()).hexdigest()]
 
     def save_to_cache(
         self, result: Any, meta: Any, *, encode_kwargs: Mapping[str, Any] | None = None
@@ -96,7 +111,20 @@ class ResultFolder:
             if settings.is_file():  # mteb adds to it
                 shutil.copy(settings, written.parent)
             cache.save_to_cache(result, meta, encode_kwargs=encode_kwargs)
+            if self.made_by is not None:
+                known = _makers(target.parent) | {result.task_name: self._maker(written)}
+                lines = (json.dumps([task, *maker]) for task, maker in sorted(known.items()))
+                write_text(target.with_name(MADE_BY), "".join(f"{line}\n" for line in lines))
             files = sorted(written.parent.iterdir(), key=lambda file: file == written)
             for file in files:  # the result last: where it is, all is
                 sync(file)
                 file.replace(target.parent / file.name)
+
+
+def _makers(folder: Path) -> dict[str, list[str | None]]:
+    """By whom the results of a folder were made, by task; none of what cannot be read."""
+    try:
+        rows = [json.loads(line) for line in (folder / MADE_BY).read_text("utf-8").splitlines()]
+        return {task: maker for task, *maker in rows}
+    except (OSError, ValueError, TypeError):
+        return {}
