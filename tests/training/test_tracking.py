@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 
 from tenor.errors import ConfigError, MissingExtraError
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
+from tenor.training import tracking
 from tenor.training.arguments import TrainingArguments
 from tenor.training.tracking import open_tracker
 from tiny import tiny_model
@@ -65,6 +67,39 @@ def test_a_run_that_goes_on_voids_what_was_tracked_beyond_its_checkpoint(tmp_pat
     second.close()
     values, _ = scalars(tmp_path / "tensorboard")
     assert values["train/loss"] == {1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0, 5: 2.0}
+
+
+def test_a_run_that_starts_again_at_its_first_step_voids_all_that_was_tracked(
+    tmp_path, monkeypatch
+):
+    begun = []
+
+    class Writer:
+        """torch's, which purges from a step on."""
+
+        def __init__(self, folder, purge_step=None):
+            begun.append(purge_step)
+
+        def add_text(self, *_):
+            pass
+
+    stub = SimpleNamespace(SummaryWriter=Writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stub)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: stub)
+    for first_step in (0, 0, 4):
+        open_tracker("tensorboard", tmp_path, {}, first_step=first_step)
+    assert begun == [1, 1, 5]
+
+
+def test_tensorboard_shows_nothing_of_what_was_started_again(tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra `tensorboard`")
+    for count, loss in ((8, 1.0), (2, 2.0)):
+        run = open_tracker("tensorboard", tmp_path, {})
+        for step in range(1, count + 1):
+            run.write(step, {"train/loss": loss})
+        run.close()
+    values, _ = scalars(tmp_path / "tensorboard")
+    assert values["train/loss"] == {1: 2.0, 2: 2.0}
 
 
 def test_trackio_keeps_its_database_in_the_runs_folder(tmp_path):

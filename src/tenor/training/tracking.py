@@ -49,7 +49,7 @@ def check_tracker(track: str | None) -> None:
         return
     if track not in TRACKERS:
         raise ConfigError("track", track, f"{' or '.join(TRACKERS)}, or left out")
-    if (track in sys.modules and sys.modules[track] is None) or find_spec(track) is None:
+    if find_spec(track) is None:
         raise MissingExtraError(track, f"Tracking with {track}")
 
 
@@ -62,8 +62,8 @@ def open_tracker(
         track: one of `TRACKERS`.
         folder: of the run; what is tracked goes to a folder in it, named as the tracker.
         settings: of the run.
-        first_step: with a run that is resumed, the step it goes on from; what was tracked beyond it
-            is void.
+        first_step: the step that the run goes on from, 0 where it starts, or starts again; what
+            was tracked beyond it is void.
 
     Raises:
         ConfigError: there is no such tracker.
@@ -91,8 +91,7 @@ class _TensorBoard:
     def __init__(self, folder: Path, settings: Mapping[str, Any], first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = first_step + 1 if first_step else None
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
         if not first_step:
             words = "\n".join(f"    {line}" for line in _as_json(settings).splitlines())
             self._writer.add_text("settings", words, 0)
