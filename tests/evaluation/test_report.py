@@ -12,7 +12,8 @@ import pytest
 
 from tenor.errors import MissingExtraError
 from tenor.evaluation.intervals import PairedDifference
-from tenor.evaluation.report import (
+from tenor.evaluation.report import Report, render_report, write_report
+from tenor.evaluation.report_sections import (
     BarIntervals,
     Changes,
     Comparison,
@@ -22,13 +23,10 @@ from tenor.evaluation.report import (
     LossCurve,
     RankChange,
     Repeat,
-    Report,
     SearchExample,
     SearchExamples,
     Text,
     Warnings,
-    render_report,
-    write_report,
 )
 
 pytest.importorskip("jinja2", reason="needs the extra `report`")

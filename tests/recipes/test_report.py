@@ -6,18 +6,21 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from browser import chromium
 from tenor.errors import ConfigError, DataError, MissingExtraError
+from tenor.evaluation.map_sample import MapSample, StoredMap, write_map
 from tenor.evaluation.predictions import read_predictions
 from tenor.recipes import reporting
 from tenor.recipes.classifier import ClassifierConfig, train_classifier
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
 from tenor.recipes.cross_encoder import CrossEncoderConfig, train_cross_encoder
 from tenor.recipes.report import write_run_report
+from tenor.recipes.report_items import map_section
 from tenor.recipes.sweep import FreezeSweepConfig, sweep_freeze
 from tenor.recipes.tagger import TaggerConfig, train_tagger
 from tiny import tiny_model
@@ -235,6 +238,13 @@ def test_a_map_by_umap_or_how_to_get_it(tmp_path, start, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"tenor\[umap\]"):
         write_run_report(folder, projection="umap")
     assert "principal component" in page_of(folder)  # the page that was there still is
+
+
+def test_too_few_texts_for_umap_are_drawn_by_pca_and_the_page_says_so(tmp_path):
+    vectors = np.eye(4, dtype=np.float32)
+    write_map(tmp_path, StoredMap(MapSample(list("abcd"), ["x"] * 4, []), None, vectors))
+    assert map_section(tmp_path, "umap") == map_section(tmp_path, "pca")
+    assert "principal component" in map_section(tmp_path, "umap").method
 
 
 def test_chromium_opens_reports_without_an_error_or_a_request(tmp_path, start):

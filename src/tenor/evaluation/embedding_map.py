@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tenor.errors import ConfigError, MissingExtraError
 from tenor.evaluation.svg import Drawing, Scale, for_screens, text_width
 
-__all__ = ["PROJECTIONS", "MapPoint", "map_chart", "on_a_plane"]
+__all__ = ["PROJECTIONS", "MapPoint", "map_chart", "on_a_plane", "projection_for"]
 
 PROJECTIONS = {
     "pca": "principal component analysis: only what is far apart here is surely far apart",
@@ -21,6 +21,7 @@ PROJECTIONS = {
         "between groups mean little"
     ),
 }
+FEWEST_FOR_UMAP = 5  # of fewer, neighbours mean nothing
 COLOURS = 8
 OTHERS = "others"
 TITLE_LETTERS = 300
@@ -42,6 +43,19 @@ class MapPoint(NamedTuple):
     group: str
 
 
+def projection_for(method: str, count: int) -> str:
+    """The method that so many vectors can be drawn by: pca where they are too few for UMAP.
+
+    Args:
+        method: the one that is asked for.
+        count: how many vectors there are.
+
+    >>> projection_for("umap", 400), projection_for("umap", 4)
+    ('umap', 'pca')
+    """
+    return "pca" if method == "umap" and count < FEWEST_FOR_UMAP else method
+
+
 def on_a_plane(
     vectors_ND: npt.NDArray[np.floating], method: str = "pca", *, seed: int = 0
 ) -> npt.NDArray[np.float64]:
@@ -49,14 +63,14 @@ def on_a_plane(
 
     Args:
         vectors_ND: shape (N, D); scaled to length 1 here.
-        method: pca, or umap (extra umap).
+        method: pca, or umap (extra umap), which `projection_for` gives.
         seed: of UMAP.
 
     Returns:
         Shape (N, 2).
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: there is no such method, or too few vectors for it.
         MissingExtraError: the extra `umap` is not installed.
     """
     if method not in PROJECTIONS:
@@ -153,8 +167,8 @@ def _by_umap(vectors: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.floa
         import umap
     except ImportError as error:
         raise MissingExtraError("umap", "A map by UMAP") from error
-    if len(vectors) < 5:
-        return on_a_plane(vectors)  # too few for neighbours to mean anything
+    if len(vectors) < FEWEST_FOR_UMAP:
+        raise ConfigError("map", "umap", f"pca for fewer than {FEWEST_FOR_UMAP} vectors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed costs it its threads
         reducer = umap.UMAP(

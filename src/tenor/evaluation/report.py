@@ -3,8 +3,7 @@
 It loads nothing, and its content security policy holds the browser to that. It holds no script
 but, where there is a map of embeddings, the few lines of `templates/touch.js`, which that policy
 names by their hash.
-What it is made of stands in `report_sections.py` and `run_sections.py`; what reports had from the
-beginning can be imported from here.
+What it is made of stands in `report_sections.py` and `run_sections.py`.
 """
 
 from __future__ import annotations
@@ -18,43 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenor.errors import MissingExtraError
-from tenor.evaluation.report_sections import (
-    BarIntervals,
-    Changes,
-    Comparison,
-    Estimate,
-    Figures,
-    Hit,
-    LossCurve,
-    RankChange,
-    Repeat,
-    SearchExample,
-    SearchExamples,
-    Section,
-    Text,
-    Warnings,
-)
+from tenor.evaluation.report_sections import Repeat, Section
 from tenor.formats.atomic import write_text
 
-__all__ = [
-    "BarIntervals",
-    "Changes",
-    "Comparison",
-    "Estimate",
-    "Figures",
-    "Hit",
-    "LossCurve",
-    "RankChange",
-    "Repeat",
-    "Report",
-    "SearchExample",
-    "SearchExamples",
-    "Section",
-    "Text",
-    "Warnings",
-    "render_report",
-    "write_report",
-]
+__all__ = ["Report", "render_report", "write_report"]
 
 _SHOWN_CHARACTERS = 240
 

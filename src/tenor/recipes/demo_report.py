@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tenor.evaluation.intervals import paired_bootstrap
-from tenor.evaluation.report import (
+from tenor.evaluation.report import Report
+from tenor.evaluation.report_sections import (
     BarIntervals,
     Changes,
     Comparison,
@@ -25,7 +26,6 @@ from tenor.evaluation.report import (
     LossCurve,
     RankChange,
     Repeat,
-    Report,
     SearchExample,
     SearchExamples,
     Text,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tenor.data.span_rows import CharSpan
-from tenor.evaluation.embedding_map import PROJECTIONS, MapPoint, on_a_plane
+from tenor.evaluation.embedding_map import PROJECTIONS, MapPoint, on_a_plane, projection_for
 from tenor.evaluation.map_sample import read_map
 from tenor.evaluation.predictions import Predictions, read_predictions
-from tenor.evaluation.report import Changes, RankChange, Section
+from tenor.evaluation.report_sections import Changes, RankChange, Section
 from tenor.evaluation.run_sections import (
     Confusions,
     EmbeddingMap,
@@ -57,11 +57,12 @@ def map_section(folder: Path, projection: str) -> EmbeddingMap | None:
 
     Args:
         folder: of a run.
-        projection: pca or umap.
+        projection: pca or umap; of too few texts for UMAP pca is drawn, and said.
     """
     stored = read_map(folder)
     if stored is None or len(stored.sample.texts) < 3:
         return None
+    projection = projection_for(projection, len(stored.sample.texts))
     sides = {"before training": stored.before, "after training": stored.after}
     if stored.before is None:
         sides = {"this model": stored.after}

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tenor.evaluation.report import (
+from tenor.evaluation.report import Report
+from tenor.evaluation.report_sections import (
     BarIntervals,
     Comparison,
     Estimate,
     Figures,
     LossCurve,
-    Report,
     Section,
     Text,
     Warnings,

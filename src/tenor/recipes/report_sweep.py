@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenor.evaluation.report import Report, Section, Warnings
+from tenor.evaluation.report import Report
+from tenor.evaluation.report_sections import Section, Warnings
 from tenor.evaluation.run_sections import Confusions, FreezeCurve, Table
 from tenor.recipes.report_words import (
     change_in_words,

@@ -11,7 +11,7 @@ from typing import Any
 
 from tenor.errors import DataError
 from tenor.evaluation.intervals import PairedDifference
-from tenor.evaluation.report import Comparison, Estimate, Repeat
+from tenor.evaluation.report_sections import Comparison, Estimate, Repeat
 from tenor.evaluation.run_sections import Table
 from tenor.training.run import COMMAND, CONFIG, DATA
 
