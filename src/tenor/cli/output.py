@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +49,9 @@ def print_run(result: dict[str, Any], *, as_json: bool) -> None:
         result: what result.json holds.
         as_json: print all of it.
     """
-    if int(os.environ.get("RANK", "0")):
+    from tenor.training.processes import is_first_process
+
+    if not is_first_process():
         return
     if as_json:
         json.dump(result, sys.stdout, ensure_ascii=False)

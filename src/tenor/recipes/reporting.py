@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,8 +48,10 @@ def leave_report(folder: str | Path) -> Path | None:
     Returns:
         The file; `None` where there is none.
     """
-    if int(os.environ.get("RANK", "0")):
-        return None  # of several processes the first one writes
+    from tenor.training.processes import is_first_process
+
+    if not is_first_process():
+        return None
     from tenor.recipes.report import write_run_report
 
     try:
