@@ -250,6 +250,7 @@ def test_wrong_settings_and_data_are_named(config, tmp_path):
     for field, value in {
         "strategy": "magic", "resample": "yes", "hold_out": 0.0, "top_k": 0, "loss": "triplet",
         "engine": "spark", "max_pairs": -1, "gold": "", "workers": 2,
+        "labeller_max_steps": 0,
     }.items():  # fmt: skip
         with pytest.raises(ConfigError, match=field):
             replace(config, **{field: value})

@@ -119,10 +119,66 @@ def test_an_experiment_runs_on_another_model(name, data, tmp_path):
     assert json.loads((tmp_path / "out" / "reproduce.json").read_text()) == result
     for run, folder in result["runs"].items():
         assert run == "mteb" or (Path(folder) / "result.json").exists()
+    if name == "augmented-sbert":  # each of its training loops, the cross-encoder's too
+        for stage in ("warm-up", "cross-encoder", "gold-silver"):
+            stored = Path(result["runs"]["augmented"]) / stage / "result.json"
+            assert json.loads(stored.read_text())["steps"] == 2
     again = reproduce(settings)  # nothing is done twice
     assert again["figures"] == pytest.approx(result["figures"], abs=1e-5)  # mteb rounds
     with pytest.raises(ConfigError, match="another folder"):
         reproduce(ReproduceConfig(**{**vars(settings), "max_rows": 41}))
+
+
+def test_a_folder_keeps_to_the_data_it_began_with(data, tmp_path, monkeypatch):
+    class StoppedError(Exception):
+        pass
+
+    def stopped(*_):
+        raise StoppedError
+
+    monkeypatch.setattr(
+        "tenor.recipes.reproduce._runner", lambda command: stopped
+    )  # the data are there, no figure is
+    settings = {
+        "experiment": "mnr-nli", "model": str(tiny_model(tmp_path / "model")), "data": str(data),
+        "max_rows": 40, "out": str(tmp_path / "out"),
+    }  # fmt: skip
+    with pytest.raises(StoppedError):
+        reproduce(ReproduceConfig(**settings))
+    with pytest.raises(ConfigError, match=r"another folder.*max_rows 40"):
+        reproduce(ReproduceConfig(**{**settings, "max_rows": None}))
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(ConfigError, match=r"another folder.*data "):
+        reproduce(ReproduceConfig(**{**settings, "data": str(other)}))
+    with pytest.raises(ConfigError, match=r"another folder.*experiment mnr-nli"):
+        reproduce(ReproduceConfig(**{**settings, "experiment": "tsdae"}))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoppedError):  # the same folder by another name: it goes on
+        reproduce(ReproduceConfig(**{**settings, "data": "data"}))
+    (tmp_path / "out" / "asked.json").unlink()
+    with pytest.raises(ConfigError, match="nothing says what data"):
+        reproduce(ReproduceConfig(**settings))
+
+
+def test_who_could_not_get_the_data_may_name_others(data, tmp_path):
+    model, out = str(tiny_model(tmp_path / "model")), str(tmp_path / "out")
+    settings = {"experiment": "mnr-nli", "model": model, "out": out, "max_steps": 1, "max_rows": 8}
+    with pytest.raises(DataError, match="with --data"):
+        reproduce(ReproduceConfig(**settings))
+    assert reproduce(ReproduceConfig(**settings, data=str(data)))["figures"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"device": "gpu"}, "device"), ({"dtype": "fp16"}, "dtype"), ({"seed": -1}, "seed"),
+        ({"max_rows": 0}, "max_rows"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be(change, field):
+    with pytest.raises(ConfigError, match=field):
+        ReproduceConfig(experiment="mnr-nli", **change)
 
 
 def test_offline_it_says_what_else_can_be_done(data, tmp_path):

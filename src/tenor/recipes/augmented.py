@@ -67,6 +67,8 @@ class AugmentedConfig(SeedSettings, TrainingArguments):
         warm_up_pairs: candidate pairs on which a new cross-encoder first learns what the teacher
             says of them, before it learns the gold pairs; 0 for none.
         labeller_epochs: passes of the cross-encoder, and of the teacher, over the gold pairs.
+        labeller_max_steps: steps of the cross-encoder at most, in its warm-up too, if fewer than
+            the passes make.
         labeller_batch_size: gold pairs a step of the cross-encoder.
         labeller_learning_rate: of the cross-encoder.
         gold_share: least share of gold among the rows of gold + silver training; gold pairs are
@@ -106,6 +108,7 @@ class AugmentedConfig(SeedSettings, TrainingArguments):
     labeller_model: str | None = None
     warm_up_pairs: int = 10_000
     labeller_epochs: int = 4
+    labeller_max_steps: int | None = None
     labeller_batch_size: int = 32
     labeller_learning_rate: float = 1e-4
     gold_share: float = 0.4
@@ -138,7 +141,9 @@ class AugmentedConfig(SeedSettings, TrainingArguments):
         if not 0 < self.hold_out < 1:
             raise ConfigError("hold_out", self.hold_out, "a share between 0 and 1")
         check_shares(self, "random_share", "gold_share")
-        check_least(self, 1, "top_k", "labeller_epochs", "labeller_batch_size")
+        check_least(
+            self, 1, "top_k", "labeller_epochs", "labeller_max_steps", "labeller_batch_size"
+        )
         check_least(self, 0, "max_pairs", "warm_up_pairs")
         check_rates(self, "labeller_learning_rate")
         check_above_zero(self, "scale")

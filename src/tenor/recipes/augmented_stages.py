@@ -187,6 +187,7 @@ def _train_cross_encoder(
         CrossEncoderConfig(
             **settings,
             out=str(out),
+            max_steps=config.labeller_max_steps,
             validation=data.validation_path,
             seed=config.seed,
             dtype=config.dtype,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError, ModelError
-from tenor.recipes.settings import check_least
+from tenor.formats.atomic import write_text
+from tenor.recipes.settings import DEVICES, DTYPES, check_choices, check_least, check_seeds
 
 __all__ = ["ReproduceConfig", "reproduce"]
 
 log = logging.getLogger("tenor")
 
-RESULT = "reproduce.json"
+ASKED, RESULT = "asked.json", "reproduce.json"
 TWELFTHS = "twelfths:"
 
 
@@ -27,7 +29,7 @@ class ReproduceConfig:
     Attributes:
         experiment: its name.
         out: folder for its data, its runs and reproduce.json; runs/reproduce/NAME by default.
-            Started again it goes on.
+            Started again it goes on, with the same model, data, steps and rows.
         model: to start from instead of the published one: a name, folder or hub id.
         data: folder with the data sets as NAME/SPLIT.parquet; those of the hub by default.
         max_steps: of each training loop, for a try.
@@ -48,9 +50,9 @@ class ReproduceConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "max_rows"):
-            if getattr(self, name) is not None:
-                check_least(self, 1, name)
+        check_least(self, 1, "max_steps", "max_rows")
+        check_choices(self, device=DEVICES, dtype=DTYPES)
+        check_seeds(self)
         if self.data is not None and not Path(self.data).is_dir():
             raise ConfigError("data", self.data, "a folder that holds the data sets")
 
@@ -66,14 +68,11 @@ def reproduce(config: ReproduceConfig) -> dict[str, Any]:
         as it stands, `model`, `data`, the result of each run, and what it ran on.
 
     Raises:
-        ConfigError: there is no such experiment.
+        ConfigError: there is no such experiment, or `out` holds the data of other settings.
         DataError: the data cannot be had.
         ModelError: the model cannot be had.
         TenorError: as its recipes raise; started again, it goes on.
     """
-    import json
-
-    from tenor.formats.atomic import write_text
     from tenor.formats.locate import locate
     from tenor.recipes.experiments import experiment
     from tenor.recipes.reproduce_data import prepare_data
@@ -90,12 +89,9 @@ def reproduce(config: ReproduceConfig) -> dict[str, Any]:
         hint = " Or start from another with --model, such as all-MiniLM-L6-v2."
         raise ModelError(f"{error}{hint}") from error
     out = Path(config.out or f"runs/reproduce/{found.name}")
-    stored = out / RESULT
-    earlier = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+    folder = None if config.data is None else Path(config.data).resolve()
     asked = {"model": model, "max_steps": config.max_steps, "max_rows": config.max_rows}
-    if earlier and {name: earlier.get(name) for name in asked} != asked:
-        raise ConfigError("out", str(out), "another folder: this one holds other settings' figures")
-    folder = None if config.data is None else Path(config.data)
+    _keep_apart(out, {"experiment": found.name, **asked, "data": str(folder or "hub")})
     files = prepare_data(found, folder, out / "data", config.max_rows)
     figures: dict[str, float] = {}
     results: dict[str, Any] = {}
@@ -127,8 +123,27 @@ def reproduce(config: ReproduceConfig) -> dict[str, Any]:
         "machine": machine(),
         "seconds": time.perf_counter() - start,
     }
-    write_text(stored, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / RESULT, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
     return said
+
+
+def _keep_apart(out: Path, asked: Mapping[str, Any]) -> None:
+    """Note what a folder's data and figures will be of; refuse others beside them.
+
+    Nothing holds before the first data file: who could not get the data may name other data.
+    """
+    note = out / ASKED
+    if not (out / "data").exists():
+        write_text(note, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
+        return
+    if not note.exists():
+        raise ConfigError("out", str(out), "another folder: nothing says what data this one holds")
+    earlier = json.loads(note.read_text(encoding="utf-8"))
+    other = {name: value for name, value in earlier.items() if asked.get(name) != value}
+    if other:
+        words = ", ".join(f"{n} {'not given' if v is None else v}" for n, v in other.items())
+        allowed = f"another folder: this one holds data of other settings ({words})"
+        raise ConfigError("out", str(out), allowed)
 
 
 def _same_model(model: str, published: str) -> bool:
@@ -170,6 +185,7 @@ def _runner(command: str) -> Runner:
         known = {each.name for each in fields(kind)}
         common = {
             "max_steps": config.max_steps,
+            "labeller_max_steps": config.max_steps,
             "device": config.device,
             "dtype": config.dtype,
             "seed": config.seed,
