@@ -235,12 +235,12 @@ def test_without_a_warm_up_the_cross_encoder_starts_from_the_model(config, tmp_p
     assert not (tmp_path / "run" / "warm-up").exists()
 
 
-def test_the_warm_up_learns_the_cosine_of_some_candidates(config, tmp_path, model):
+def test_the_warm_up_learns_the_teachers_cosine_of_some_candidates(config, tmp_path):
     train_augmented(config)
     taught = rows_of(tmp_path / "run" / "warm-up.parquet")
     assert len(taught["score"]) == 16
-    start = Embedder.load(model, device="cpu", dtype="fp32")
-    left, right = (start.encode(taught[f"sentence{side}"], normalize=True) for side in (1, 2))
+    teacher = Embedder.load(tmp_path / "run" / "teacher" / "model", device="cpu", dtype="fp32")
+    left, right = (teacher.encode(taught[f"sentence{side}"], normalize=True) for side in (1, 2))
     assert taught["score"] == pytest.approx((left * right).sum(1).clip(0, 1).tolist(), abs=1e-5)
     stored = (tmp_path / "run" / "cross-encoder" / "config.toml").read_text()
     assert "warm-up" in stored
