@@ -2,7 +2,7 @@
 
 First an encoder is trained from scratch by masked language modelling on MedQuAD's training answers
 and travel.stackexchange's bodies, within an hour of two cores (`--pretraining-epochs`). From it,
-each `--way`: nothing (mean pooling, untouched), more masked language modelling, TSDAE, SimCSE, and
+each `--way`: nothing (mean pooling, untouched; and CLS pooling, which is TSDAE's), more masked language modelling, TSDAE, SimCSE, and
 the inverse cloze task, one pass over the same 8,000 of those texts. Each is then followed by the
 same supervised contrastive stage, on NLI triplets and on MedQuAD's training pairs. All are measured
 on MedQuAD's retrieval test (nDCG@10; of its documents those that answer a query and every fifth
@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks._data import read
 from benchmarks._sides import THREADS, write
 
-WAYS = ("untouched", "mlm", "tsdae", "simcse", "cloze")
+WAYS = ("untouched", "cls", "mlm", "tsdae", "simcse", "cloze")
 SUPERVISED = ("none", "nli", "medquad")
 SHAPE = {"layers": 4, "hidden": 256, "heads": 8, "vocab_size": 16_000}
 TOKENS = 128
@@ -86,7 +86,7 @@ def adapted(folder: Path, way: str, start: str, seed: int, epochs: int) -> str:
     from tenor.recipes.mlm import MlmConfig, train_mlm
     from tenor.recipes.tsdae import TsdaeConfig, train_tsdae
 
-    if way == "untouched":
+    if way in ("untouched", "cls"):
         return start
     out = folder / f"{way}-{seed}"
     some = some_texts(folder, seed)
@@ -120,12 +120,13 @@ def supervised(folder: Path, name: str, start: str, way: str, seed: int) -> str:
         ContrastiveConfig(
             train=supervised_rows(folder, name), out=str(out), model=start, seed=seed,
             batch_size=64, learning_rate=1e-4, max_seq_length=TOKENS, resume=out.exists(),
+            pooling="cls" if way == "cls" else None,
         )
     )  # fmt: skip
     return str(out / "model")
 
 
-def measure(model: str, stored: Path) -> dict[str, Any]:
+def measure(model: str, stored: Path, pooling: str | None) -> dict[str, Any]:
     """Figures of a model, and of each query and pair; measured once."""
     if stored.exists():
         found: dict[str, Any] = json.loads(stored.read_text())
@@ -135,7 +136,7 @@ def measure(model: str, stored: Path) -> dict[str, Any]:
     from tenor import Embedder
     from tenor.evaluation.retrieval import Retrieval
 
-    embedder = Embedder.load(model, device="cpu", max_seq_length=TOKENS)
+    embedder = Embedder.load(model, device="cpu", max_seq_length=TOKENS, pooling=pooling)
     corpus, queries, qrels = (read("medquad", name) for name in ("corpus", "queries", "qrels"))
     grades: dict[str, dict[str, float]] = {}
     for query, document, score in zip(
@@ -207,12 +208,13 @@ def main() -> None:
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         for way in given.way or WAYS:
             model = adapted(given.folder, way, start, seed, given.epochs)
+            final_only = way in ("untouched", "cls")
             for labels in SUPERVISED:
-                if way == "untouched" and labels == "none" and seed != given.first_seed:
+                if final_only and labels == "none" and seed != given.first_seed:
                     continue  # nothing in it depends on the seed
                 final = supervised(given.folder, labels, model, way, seed)
                 stored = given.folder / f"{way}-{seed}-{labels}.json"
-                found = measure(final, stored)
+                found = measure(final, stored, "cls" if way == "cls" else None)
                 base = given.folder / f"untouched-{seed if labels != 'none' else 0}-{labels}.json"
                 row = {"way": way, "labels": labels, "seed": seed, **figures(found)}
                 if way != "untouched" and base.exists():

@@ -142,7 +142,7 @@ def _distilled(context: Context, source: Source) -> Advice:
     return Advice(
         name="distilled",
         title="a static copy of the embedder",
-        why="where speed counts most: some eighty times faster on a CPU, with the quality lost measured",
+        why="where speed counts most: some eighty times faster, with the quality lost measured",
         source=source,
         commands=(Command(("distill",), config=config),),
     )
