@@ -2,8 +2,9 @@
 
 First an encoder is trained from scratch by masked language modelling on MedQuAD's training answers
 and travel.stackexchange's bodies, within an hour of two cores (`--pretraining-epochs`). From it,
-each `--way`: nothing (mean pooling, untouched; and CLS pooling, which is TSDAE's), more masked language modelling, TSDAE, SimCSE, and
-the inverse cloze task, one pass over the same 8,000 of those texts. Each is then followed by the
+each `--way`: nothing, more masked language modelling, TSDAE, SimCSE, and the inverse cloze task, one
+pass over the same 8,000 of those texts, all with mean pooling; TSDAE gets 24,000 sentences of them.
+Beside these, for one seed, CLS pooling: the encoder untouched, and TSDAE on the texts whole. Each is then followed by the
 same supervised contrastive stage, on NLI triplets and on MedQuAD's training pairs. All are measured
 on MedQuAD's retrieval test (nDCG@10; of its documents those that answer a query and every fifth
 other) and on STS-B test (Spearman). Differences are paired over the queries, and over the STS-B
@@ -24,11 +25,14 @@ from typing import Any
 from benchmarks._data import read
 from benchmarks._sides import THREADS, write
 
-WAYS = ("untouched", "cls", "mlm", "tsdae", "simcse", "cloze")
+WAYS = ("untouched", "mlm", "tsdae", "simcse", "cloze", "untouched_cls", "tsdae_documents")
+# What a CLS embedder makes of it, and TSDAE on whole documents with its own pooling: the first seed.
+ONE_SEED = ("untouched_cls", "tsdae_documents")
 SUPERVISED = ("none", "nli", "medquad")
 SHAPE = {"layers": 4, "hidden": 256, "heads": 8, "vocab_size": 16_000}
 TOKENS = 128
 TEXTS, PAIRS = 8_000, 6_400  # of the stages without labels, drawn anew with each seed; medquad's
+SENTENCES = 24_000  # of these texts, for TSDAE
 EVERY = 5  # of the documents that answer no query, every such one stands in the corpus searched
 
 
@@ -54,6 +58,22 @@ def some_texts(folder: Path, seed: int) -> str:
     found = pq.read_table(texts(folder))["text"].to_pylist()
     order = np.random.default_rng(seed).permutation(len(found))[:TEXTS]
     return table(folder / f"texts-{seed}.parquet", {"text": [found[row] for row in order]})
+
+
+def some_sentences(folder: Path, seed: int) -> str:
+    """Sentences of these texts: TSDAE rebuilds a text from one vector, so it gets short ones."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from tenor.data.sentences import split_sentences
+
+    found: dict[str, None] = {}
+    for text in pq.read_table(some_texts(folder, seed))["text"].to_pylist():
+        words = ((one, len(one.split())) for one in split_sentences(text))
+        found.update(dict.fromkeys(one for one, count in words if 5 <= count <= 40))
+    order = np.random.default_rng(seed).permutation(len(found))[:SENTENCES]
+    sentences = list(found)
+    return table(folder / f"sentences-{seed}.parquet", {"text": [sentences[row] for row in order]})
 
 
 def supervised_rows(folder: Path, name: str) -> str:
@@ -86,7 +106,7 @@ def adapted(folder: Path, way: str, start: str, seed: int, epochs: int) -> str:
     from tenor.recipes.mlm import MlmConfig, train_mlm
     from tenor.recipes.tsdae import TsdaeConfig, train_tsdae
 
-    if way in ("untouched", "cls"):
+    if way in ("untouched", "untouched_cls"):
         return start
     out = folder / f"{way}-{seed}"
     some = some_texts(folder, seed)
@@ -96,8 +116,13 @@ def adapted(folder: Path, way: str, start: str, seed: int, epochs: int) -> str:
     }  # fmt: skip
     if way == "mlm":
         train_mlm(MlmConfig(train=some, batch_size=16, learning_rate=2e-4, **common))
-    elif way == "tsdae":
+    elif way == "tsdae_documents":
         train_tsdae(TsdaeConfig(train=some, batch_size=8, learning_rate=1e-4, **common))
+    elif way == "tsdae":
+        some = some_sentences(folder, seed)
+        train_tsdae(
+            TsdaeConfig(train=some, batch_size=8, learning_rate=3e-4, pooling="mean", **common)
+        )
     else:
         making: dict[str, Any] = {"per_document": 2} if way == "cloze" else {}
         train_contrastive(
@@ -120,7 +145,7 @@ def supervised(folder: Path, name: str, start: str, way: str, seed: int) -> str:
         ContrastiveConfig(
             train=supervised_rows(folder, name), out=str(out), model=start, seed=seed,
             batch_size=64, learning_rate=1e-4, max_seq_length=TOKENS, resume=out.exists(),
-            pooling="cls" if way == "cls" else None,
+            pooling="cls" if way == "untouched_cls" else None,
         )
     )  # fmt: skip
     return str(out / "model")
@@ -207,14 +232,16 @@ def main() -> None:
     rows = []
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         for way in given.way or WAYS:
+            if way in ONE_SEED and seed:
+                continue
             model = adapted(given.folder, way, start, seed, given.epochs)
-            final_only = way in ("untouched", "cls")
+            final_only = way in ("untouched", "untouched_cls")
             for labels in SUPERVISED:
                 if final_only and labels == "none" and seed != given.first_seed:
                     continue  # nothing in it depends on the seed
                 final = supervised(given.folder, labels, model, way, seed)
                 stored = given.folder / f"{way}-{seed}-{labels}.json"
-                found = measure(final, stored, "cls" if way == "cls" else None)
+                found = measure(final, stored, "cls" if way == "untouched_cls" else None)
                 base = given.folder / f"untouched-{seed if labels != 'none' else 0}-{labels}.json"
                 row = {"way": way, "labels": labels, "seed": seed, **figures(found)}
                 if way != "untouched" and base.exists():
