@@ -2,13 +2,13 @@
 
 First an encoder is trained from scratch by masked language modelling on MedQuAD's training answers
 and travel.stackexchange's bodies, within an hour of two cores (`--pretraining-epochs`). From it,
-each `--way`: nothing, more masked language modelling, TSDAE, SimCSE, and the inverse cloze task, one
-pass over the same 8,000 of those texts, all with mean pooling; TSDAE gets 24,000 sentences of them.
-Beside these, for one seed, CLS pooling: the encoder untouched, and TSDAE on the texts whole. Each is then followed by the
-same supervised contrastive stage, on NLI triplets and on MedQuAD's training pairs. All are measured
-on MedQuAD's retrieval test (nDCG@10; of its documents those that answer a query and every fifth
-other) and on STS-B test (Spearman). Differences are paired over the queries, and over the STS-B
-pairs, of one seed each.
+each `--way`: nothing, more masked language modelling, TSDAE, SimCSE, and the inverse cloze task,
+one pass over the same 8,000 of those texts, all with mean pooling; TSDAE gets 24,000 sentences of
+them. Beside these, for one seed, CLS pooling: the encoder untouched, and TSDAE on the texts whole.
+Each is then followed by the same supervised contrastive stage, on NLI triplets and on MedQuAD's
+training pairs. All are measured on MedQuAD's retrieval test (nDCG@10; of its documents those that
+answer a query and every fifth other) and on STS-B test (Spearman). Differences are paired over the
+queries, and over the STS-B pairs, of one seed each.
 
 Everything lies in `--folder`, and what is done there is not done again, so that the experiment can
 be spread over several runs.
