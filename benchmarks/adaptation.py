@@ -26,7 +26,7 @@ from benchmarks._data import read
 from benchmarks._sides import THREADS, write
 
 WAYS = ("untouched", "mlm", "tsdae", "simcse", "cloze", "untouched_cls", "tsdae_documents")
-# What a CLS embedder makes of it, and TSDAE on whole documents with its own pooling: the first seed.
+# CLS pooling, and TSDAE on whole documents with it: the first seed alone.
 ONE_SEED = ("untouched_cls", "tsdae_documents")
 SUPERVISED = ("none", "nli", "medquad")
 SHAPE = {"layers": 4, "hidden": 256, "heads": 8, "vocab_size": 16_000}
@@ -212,6 +212,32 @@ def gaps(found: dict[str, Any], base: dict[str, Any]) -> dict[str, list[float]]:
     return {name: [gap.difference, gap.low, gap.high] for name, gap in both.items()}
 
 
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """Means over the seeds in Markdown; a gain in brackets, with the seeds whose interval is above
+    (+) or below (−) nought."""
+    lines = [
+        "| labels | way | seeds | MedQuAD, nDCG@10 | STS-B, Spearman |",
+        "|---|---|---|---|---|",
+    ]
+    for labels in SUPERVISED:
+        for way in WAYS:
+            found = [row for row in rows if (row["way"], row["labels"]) == (way, labels)]
+            cells = [labels, way, str(len(found))]
+            for figure in ("medquad_ndcg@10", "stsb_spearman"):
+                text = f"{statistics.mean(row[figure] for row in found):.3f}" if found else ""
+                against = [
+                    row["minus_untouched"][figure] for row in found if "minus_untouched" in row
+                ]
+                if against:
+                    above = sum(low > 0 for _, low, _ in against)
+                    below = sum(high < 0 for _, _, high in against)
+                    gain = statistics.mean(gap for gap, _, _ in against)
+                    text += f" ({gain:+.3f}; {above} +, {below} −)"
+                cells.append(text)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
@@ -248,6 +274,7 @@ def main() -> None:
                     row["minus_untouched"] = gaps(found, json.loads(base.read_text()))
                 rows.append(row)
                 print(row, flush=True)
+    print(as_table(rows))
     mlm = json.loads((given.folder / "pretrained" / "result.json").read_text())
     write(
         "adaptation_from_scratch",
