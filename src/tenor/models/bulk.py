@@ -30,6 +30,7 @@ __all__ = [
     "TOKENS_PER_BATCH",
     "BulkOptions",
     "cut_in_blocks",
+    "duration",
     "evaluating",
     "give_back_freed_memory",
     "keep_few_kernels",
@@ -201,3 +202,14 @@ def progress_bar(wanted: bool | None, total: int | None, doing: str) -> Iterator
     with Progress(console=Console(stderr=True), transient=True) as bar:
         bar.add_task(doing, total=total)
         yield bar
+
+
+def duration(seconds: float) -> str:
+    """A time still to come, as exactly as it can be known.
+
+    >>> duration(12.3), duration(600), duration(9_000)
+    ('12 s', '10.0 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

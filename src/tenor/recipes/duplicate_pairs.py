@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tenor.formats.table_writer import written_table
-from tenor.models.bulk import progress_bar
+from tenor.models.bulk import duration, progress_bar
 from tenor.models.embedder import Embedder
 from tenor.recipes.duplicates import THRESHOLD, Duplicates
 from tenor.recipes.text_vectors import TextVectors
@@ -113,8 +113,8 @@ def _near(
             if bar is not None:
                 bar.advance(bar.task_ids[0], count)
             elif now - said > 30 and done < total:
-                minutes = (now - start) * (total - done) / done / 60
-                log.info("compared %.0f %%, about %.0f min left", 100 * done / total, minutes)
+                left = duration((now - start) * (total - done) / done)
+                log.info("compared %.0f %%, about %s left", 100 * done / total, left)
                 said = now
 
         return similar_pairs(

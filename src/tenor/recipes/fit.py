@@ -17,7 +17,7 @@ from tenor.evaluation.map_sample import SketchedMap
 from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
-from tenor.models.bulk import keep_few_kernels
+from tenor.models.bulk import duration, keep_few_kernels
 from tenor.recipes.tell import tell, tell_done
 from tenor.recipes.trainable import Trainable
 from tenor.tokens.plan import TrainingPlan
@@ -254,7 +254,7 @@ class Fit:
         resumed = f"; going on from step {done}" if done else ""
         tell(
             f"{source.rows:,} rows, {steps:,} steps of {trainer.arguments.batch_size} rows at "
-            f"{seconds:.2f} s: about {seconds * (steps - done) / 60:.1f} min and "
+            f"{seconds:.2f} s: about {duration(seconds * (steps - done))} and "
             f"{needed / 2**30:.1f} GiB{resumed}"
         )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tenor.data.corpus import HELD_OUT, MOST_HELD_OUT
+from tenor.models.bulk import duration
 from tenor.recipes.adapt import AdaptConfig
 from tenor.recipes.augmented import AugmentedConfig
 from tenor.recipes.classifier import ClassifierConfig
@@ -101,7 +102,7 @@ class Estimate:
         """In words: "300 steps, about 4 min, 1.2 GiB"."""
         parts = [f"{self.steps:,} steps"] if self.steps else []
         if self.seconds is not None:
-            parts.append(f"about {_duration(self.seconds)}")
+            parts.append(f"about {duration(self.seconds)}")
         if self.bytes is not None:
             parts.append(f"{self.bytes / 2**30:.1f} GiB")
         return ", ".join(parts)
@@ -263,11 +264,3 @@ def _staged(
 def _sum(*parts: float | None) -> float | None:
     """The parts together; `None` where one of them is not known."""
     return None if any(part is None for part in parts) else float(sum(p for p in parts if p))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -13,6 +13,7 @@ from tenor.errors import DataError
 from tenor.evaluation.intervals import PairedDifference
 from tenor.evaluation.report_sections import Comparison, Estimate, Repeat
 from tenor.evaluation.run_sections import Table
+from tenor.models.bulk import duration
 from tenor.training.run import COMMAND, CONFIG, DATA
 
 __all__ = [
@@ -193,6 +194,4 @@ def _number(value: Any) -> float:
 
 def seconds_in_words(seconds: float) -> str:
     """A time as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{seconds:.1f} s" if seconds < 90 else duration(seconds)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenor.errors import ConfigError
+from tenor.models.bulk import duration
 from tenor.recipes.seed_figures import AFTER, deciding, spread
 from tenor.recipes.settings import split_seed_of
 from tenor.recipes.stages import finished_before, keep_model, note
@@ -75,7 +76,7 @@ def _so_far(config: Any, made: dict[int, dict[str, Any]], before: bool) -> str:
     if not made:
         return ""
     left = _seconds(made) / len(made) * (config.seeds - len(made))
-    return f": about {left / 60:.1f} min to go, by the runs before"
+    return f": about {duration(left)} to go, by the runs before"
 
 
 def _of_seed(config: Any, seed: int, folder: Path) -> Any:

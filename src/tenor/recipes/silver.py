@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from tenor.errors import TrainingError
 from tenor.formats.table_writer import write_parquet
-from tenor.models.bulk import progress_bar
+from tenor.models.bulk import duration, progress_bar
 from tenor.recipes.silver_candidates import (
     Pairs,
     chunk_rows,
@@ -180,10 +180,10 @@ class SilverLabels:
                 spent = time.perf_counter() - start
                 left = spent * (1 / share - 1)
                 if place == 0 and len(pending) > 1:
-                    log.info("about %s for all of them", _duration(spent / share))
+                    log.info("about %s for all of them", duration(spent / share))
                 elif share * 10 >= tenth and share < 1:
                     tenth = int(share * 10) + 1
-                    log.info("labelled %.0f %%, %s left", 100 * share, _duration(left))
+                    log.info("labelled %.0f %%, %s left", 100 * share, duration(left))
         scores, truncated = self.collect()
         return Labels(scores, truncated, count, time.perf_counter() - start)
 
@@ -197,7 +197,3 @@ def label_chunks(labeller: Labeller, chunks: Iterable[tuple[int, Pairs]]) -> Ite
     for number, pairs in chunks:
         scores, truncated = labeller.score_counted(pairs, progress=False)
         yield Chunk(number, np.asarray(scores, dtype=np.float32), truncated)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

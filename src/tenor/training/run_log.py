@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from tenor.formats.atomic import write_text
+from tenor.models.bulk import duration
 
 __all__ = ["RunLog"]
 
@@ -54,20 +55,12 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
         elif "loss" in logs and _crosses_tenth(done, args.logging_steps, total):
             pace = (time.perf_counter() - self.started) / max(done - self.first, 1)
             left = pace * (total - done)
-            self.tell(f"step {done}/{total}: loss {logs['loss']:.4f}, {_duration(left)} left")
+            self.tell(f"step {done}/{total}: loss {logs['loss']:.4f}, {duration(left)} left")
 
 
 def _crosses_tenth(done: int, every: int, total: int) -> bool:
     tenth = max(total / 10, 1)
     return int(done / tenth) > int((done - every) / tenth) or done == total
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _step_of(line: str) -> float:
