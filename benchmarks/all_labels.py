@@ -48,7 +48,7 @@ def run(workload: str, way: str, seed: int, rows: int) -> dict[str, Any]:
             str(FOLDER / workload / "test.parquet"), "--json",
         )  # fmt: skip
     figures = json.loads(measured.out)["metrics"]
-    kept = {name: figures[name] for name in ("accuracy", "f1_macro")}
+    kept = {name: figures[name] for name in ("accuracy", "macro_f1")}
     return {"rows": len(table), "seconds": trained.seconds, **kept}
 
 
