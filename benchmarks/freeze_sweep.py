@@ -38,7 +38,7 @@ def ours(train: Path, out: Path, seed: int, epochs: int, depths: list[int]) -> l
             warmup=0.0, seed=seed, device="cpu",
         )
     )  # fmt: skip
-    return [row["test"]["metrics"]["f1_macro"] for row in found["depths"]]
+    return [row["test"]["metrics"]["macro_f1"] for row in found["rows"]]
 
 
 def theirs(
