@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCK",
+    "KERNELS",
     "TOKENS_PER_BATCH",
+    "TRAINING_KERNELS",
     "BulkOptions",
     "cut_in_blocks",
     "duration",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 KERNELS = 32  # compiled matrix products that bulk work keeps at a time
+TRAINING_KERNELS = 64  # the same of training, of which one step needs a few dozen
 BLOCK = 65_536  # texts of an iterator that are sorted and run together
 TOKENS_PER_BATCH = {"cpu": 3_072, "mps": 8_192, "cuda": 32_768}
 LONG_WORK = 2_000  # texts from which a terminal gets a progress bar
@@ -144,15 +147,17 @@ def run_distinct(
     return (found if len(distinct) == len(items) else found[places]), truncated
 
 
-def keep_few_kernels() -> None:
-    """Let oneDNN keep few of the kernels it compiles, so that memory stays flat in bulk work.
+def keep_few_kernels(kernels: int = KERNELS) -> None:
+    """Let oneDNN keep few of the kernels it compiles, so that memory stays flat.
 
     It compiles one for every new shape of a product and keeps 1,024, hundreds of megabytes, which
-    long streams of texts fill up bit by bit. Call it in a process that only encodes, or that caches
-    gradients in chunks, before the model is loaded; where the user has set the variable, that
-    counts. Plain training repeats its shapes and is better off without.
+    long streams of texts fill up bit by bit. Call it before the model is loaded: oneDNN reads it
+    once. Where the user has set ONEDNN_PRIMITIVE_CACHE_CAPACITY, that counts.
+
+    Args:
+        kernels: how many to keep.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(kernels))
 
 
 def give_back_freed_memory() -> None:

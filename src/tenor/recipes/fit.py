@@ -17,7 +17,7 @@ from tenor.evaluation.map_sample import SketchedMap
 from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
-from tenor.models.bulk import duration, keep_few_kernels
+from tenor.models.bulk import KERNELS, TRAINING_KERNELS, duration, keep_few_kernels
 from tenor.recipes.tell import tell, tell_done
 from tenor.recipes.trainable import Trainable
 from tenor.tokens.plan import TrainingPlan
@@ -101,8 +101,8 @@ class Fit:
 
     def __init__(self, config: Any, out: str | Path, *, resume: bool = False) -> None:
         self.start = time.perf_counter()
-        if getattr(config, "chunk_tokens", 0):
-            keep_few_kernels()  # hardly a chunk has another's shape
+        chunked = getattr(config, "chunk_tokens", 0)  # hardly a chunk has another's shape
+        keep_few_kernels(KERNELS if chunked else TRAINING_KERNELS)
         self.main = is_first_process()
         self.config = config
         self.run = Run(out, config, resume=resume, main=self.main)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
 from tenor.errors import NonFiniteLossError, TrainingError
+from tenor.models.bulk import give_back_freed_memory
 from tenor.tokens.plan import TrainingPlan
 from tenor.training import checkpoint
 from tenor.training.arguments import TrainingArguments
@@ -36,6 +37,7 @@ log = logging.getLogger("tenor")
 
 Evaluator = Callable[[Any], Mapping[str, float]]
 BEST = "best"
+GIVE_BACK_EVERY = 25  # steps after which memory that was freed goes back to the system
 
 
 class Trainer(transformers.Trainer):  # type: ignore[misc]
@@ -167,6 +169,8 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
     ) -> Tensor:
         """Forward and backward of one batch; its randomness comes from seed and step alone."""
         step = self.state.global_step
+        if step % GIVE_BACK_EVERY == 0:
+            give_back_freed_memory()
         self._unfreeze(step)
         model.train()
         if self.objective is not None:
