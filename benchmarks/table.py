@@ -175,6 +175,8 @@ def _setting(document: Mapping[str, Any]) -> str:
     parts = [machine.get("processor", "an unknown processor")]
     if "cores" in machine:
         parts.append(f"{machine['cores']} cores")
+        if machine.get("threads", machine["cores"]) < machine["cores"]:
+            parts.append("one used" if machine["threads"] == 1 else f"{machine['threads']} used")
     if machine.get("gpu"):
         parts.append(machine["gpu"])
     parts += [f"{name} {versions[name]}" for name in VERSIONS if name in versions]
