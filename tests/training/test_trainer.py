@@ -201,6 +201,7 @@ def test_training_stops_when_nothing_gets_better(tmp_path):
     train(trainer)
     assert trainer.state.global_step == 4
     assert trainer.state.best_global_step == 2
+    assert trainer.stopping.reason == "patience"
 
 
 def test_the_evaluator_sees_the_whole_vocabulary_and_no_dropout(tmp_path):

@@ -25,7 +25,7 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]
     they can be kept if they are the best.
 
     Args:
-        arguments: for `max_minutes` and `stop_below`.
+        arguments: for `max_minutes`, `stop_below` and `patience`.
         metric: the figure that decides.
         tell: gets a line of text when training stops.
 
@@ -37,10 +37,25 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]
         self, arguments: TrainingArguments, metric: str | None, tell: Callable[[str], None]
     ) -> None:
         self.minutes, self.floor = arguments.max_minutes, arguments.stop_below
+        self.patience = arguments.patience
         self.metric, self.tell = metric, tell
         self.reason: str | None = None
         self._started = 0.0
         self._best = float("-inf")
+
+    def out_of_patience(self, state: Any) -> bool:
+        """Whether as many evaluations as `patience` have passed since the best one; said if so."""
+        since = [
+            entry
+            for entry in state.log_history
+            if entry["step"] > (state.best_global_step or 0)
+            and any(name.startswith("eval_") for name in entry)
+        ]
+        if not self.patience or len(since) < self.patience:
+            return False
+        self.reason = "patience"
+        self.tell(f"no better figure in {len(since)} evaluations: stopping early.")
+        return True
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""

@@ -227,16 +227,8 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             folder.mkdir(exist_ok=True)
             with self.borrowed.whole():
                 checkpoint.save_modules(folder, self._modules_by_prefix())
-        if self.arguments.patience:
-            since = [
-                entry
-                for entry in self.state.log_history
-                if entry["step"] > (self.state.best_global_step or 0)
-                and any(name.startswith("eval_") for name in entry)
-            ]
-            if len(since) >= self.arguments.patience:
-                log.info("no better figure in %d evaluations: stopping early.", len(since))
-                self.control.should_training_stop = True
+        if self.stopping.out_of_patience(self.state):
+            self.control.should_training_stop = True
         return bool(best)
 
     def load_best(self) -> bool:
