@@ -64,7 +64,8 @@ def train_ours(workload: str, train: Path, out: Path, seed: int) -> None:
     from tenor.recipes.classifier import ClassifierConfig, train_classifier
 
     freeze = str(FROZEN) if workload.endswith("_frozen") else "none"
-    train_classifier(ClassifierConfig(freeze=freeze, **shared))
+    rate = SETTINGS[workload]["learning_rate"]  # by default it is higher in the head
+    train_classifier(ClassifierConfig(freeze=freeze, head_learning_rate=rate, **shared))
 
 
 def sentences(path: Path, tokenizer: Any) -> tuple[list[dict[str, Any]], list[str]]:

@@ -17,8 +17,10 @@ from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
 from tenor.models.static import StaticEmbedder
 from tenor.tokens.packed import PackedBatch
+from tenor.training.arguments import TrainingArguments
 from tenor.training.freezing import Freezing
 from tenor.training.frozen_model import FrozenModel
+from tenor.training.optimizer import make_optimizer
 from tiny import WIDTH, random_texts, tiny_hf_tokenizer, tiny_model
 from tiny_labels import tiny_encoder_classifier
 from tiny_pairs import tiny_classifier, tiny_cross_encoder
@@ -301,6 +303,20 @@ def test_a_frozen_encoder_leaves_the_head(head, expected, tmp_path):
     assert not torch.equal(model(batch), model(batch))
     model(batch).pow(2).sum().backward()
     assert all((p.grad is not None) == p.requires_grad for p in model.parameters())
+
+
+def test_the_head_and_the_pooler_have_a_learning_rate_of_their_own(tmp_path):
+    model = start(tiny_model(tmp_path / "embedder"))
+    frozen = FrozenModel(model, head_rate=10.0)
+    arguments = TrainingArguments(learning_rate=1e-4)
+    groups = make_optimizer([model], arguments, frozen).param_groups
+    names = {id(each): name for name, each in model.whole.named_parameters()}
+    fast = {names[id(each)] for group in groups if group["lr"] == 1e-3 for each in group["params"]}
+    heads = ("bert.pooler.dense", "classifier")
+    assert fast == {f"{name}.{part}" for name in heads for part in ("weight", "bias")}
+    assert groups[0]["lr"] == 1e-4, "logs show the rate of the first group"
+    decaying = FrozenModel(model, layer_decay=0.5, head_rate=10.0)
+    assert {decaying.rate(each) for each in model.top_parameters()} == {10.0}
 
 
 def test_a_pooler_that_the_folder_lacks_is_trained_with_the_head(tmp_path):

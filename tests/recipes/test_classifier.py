@@ -11,7 +11,8 @@ from tenor.errors import ConfigError, DataError
 from tenor.formats.locate import hash_model
 from tenor.models.classifier import TextClassifier
 from tenor.models.embedding_classifier import EmbeddingClassifier
-from tenor.recipes.classifier import ClassifierConfig, train_classifier
+from tenor.models.encoder_classifier import EncoderClassifier
+from tenor.recipes.classifier import ClassifierConfig, learning_rates, train_classifier
 from tiny import tiny_hf_tokenizer, tiny_model
 from tiny_labels import random_labelled, random_multi
 
@@ -110,7 +111,7 @@ def test_a_label_by_itself_may_leave_a_text_without_one(config):
 
 def test_the_head_alone_is_trained_on_a_frozen_encoder(config, start, caplog):
     caplog.set_level(logging.INFO, logger="tenor")
-    config = replace(config, freeze="all", head="mlp", learning_rate=5e-5)
+    config = replace(config, freeze="all", head="mlp", learning_rate=None)
     result = train_classifier(config)
     assert (
         f"{32 * 32 + 32 + 3 * 32 + 3:,} parameters are trained, learning rate 0.001" in caplog.text
@@ -123,6 +124,26 @@ def test_the_head_alone_is_trained_on_a_frozen_encoder(config, start, caplog):
     for name, value in before.state_dict().items():
         same = np.array_equal(value.numpy(), kept[name].numpy())
         assert same == ("pooler" not in name), name
+
+
+def test_a_new_head_learns_faster_than_the_encoder(config, start, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="tenor")
+    config = replace(config, learning_rate=None, epochs=1, validation=None)
+    train_classifier(config)
+    assert "learning rate 0.0001, 10 times that in the head (the model has" in caplog.text
+    again = replace(config, model=f"{config.out}/model", out=str(tmp_path / "again"))
+    caplog.clear()
+    train_classifier(again)
+    assert "learning rate 0.0001 (the model has" in caplog.text  # its head knows the labels
+    model = EncoderClassifier.start(start, ("a", "b", "c"), device="cpu")
+    rates = learning_rates(replace(config, learning_rate=2e-5), model)
+    assert rates == {"learning_rate": 2e-5, "head_learning_rate": 2e-4}
+    rates = learning_rates(replace(config, learning_rate=5e-3), model)
+    assert rates["head_learning_rate"] == 1e-2
+    rates = learning_rates(replace(config, head_learning_rate=3e-5, freeze="1"), model)
+    assert rates == {"learning_rate": 1e-4, "head_learning_rate": 3e-5}
+    with pytest.raises(ConfigError, match="head_learning_rate"):
+        replace(config, head_learning_rate=1.5)
 
 
 def test_the_same_run_gives_the_same_weights(config, tmp_path):

@@ -150,8 +150,10 @@ def test_one_process_only(config, monkeypatch):
 
 
 def test_the_deepest_is_trained_at_the_rate_of_a_head(config):
-    config = replace(config, depths="1,2", learning_rate=FreezeSweepConfig.learning_rate, epochs=1)
-    assert [row["learning_rate"] for row in sweep_freeze(config)["rows"]] == [5e-5, 1e-3]
+    config = replace(config, depths="1,2", learning_rate=None, epochs=1)
+    rows = sweep_freeze(config)["rows"]
+    assert [row["learning_rate"] for row in rows] == [1e-4, 1e-3]
+    assert [row["head_learning_rate"] for row in rows] == [1e-3, 1e-3]
 
 
 def test_memory_is_measured_for_each_depth(config, monkeypatch):

@@ -54,6 +54,7 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
     """
 
     card_kind = "fine-tuned"
+    new_output = False  # whether the output layer is new and knows nothing yet
 
     def __init__(self, classifier: Any, tokenizer: Tokenizer) -> None:
         super().__init__(classifier, tokenizer)
@@ -139,17 +140,17 @@ class EncoderClassifier(SequenceClassifier, TextClassifier):
                     f"linear: {type(classifier).__name__} has no hidden layer before its output",
                 )
             renew(layers.hidden, spread, seed + 1)
-        said = "the output layer is new"
+        said, new = "the output layer is new", True
         if not loaded.is_new:
             known = [str(classifier.config.id2label[number]) for number in range(len(names))]
             place = match_labels(names, known, by_number=False)
             if head == "linear" and len(set(place.values())) == len(names):
                 names = tuple(sorted(names, key=place.__getitem__))
-                said = "it has these labels and goes on with its own head"
+                said, new = "it has these labels and goes on with its own head", False
             else:
                 renew([layers.output], spread, seed)
         model = cls(classifier, load_classifier_tokenizer(layout))
-        model.labels, model.multi_label = names, multi_label
+        model.labels, model.multi_label, model.new_output = names, multi_label, new
         model.new_pooler = bool(layers.pooler) and (head == "mlp" or loaded.new_pooler)
         stored = layout.max_seq_length or _embedder_limit(folder)
         limits = model.settle(name, folder, stored, **options)

@@ -65,6 +65,11 @@ class SequenceClassifier(TransformerClassifier):
         pooler = head_layers(self.whole).pooler if self.new_pooler else ()
         return [parameter for layer in pooler for parameter in layer.parameters()]
 
+    def top_parameters(self) -> list[nn.Parameter]:
+        """Parameters of all that stands above the encoder's blocks, its pooler included."""
+        pooler = head_layers(self.whole).pooler
+        return [each for layer in (self.head, *pooler) for each in layer.parameters()]
+
     def forward(self, batch: PackedBatch) -> Tensor:
         """Classify packed texts: (N, C) fp32 logits, in the order of the batch."""
         if self.head.reads == "nothing":

@@ -13,9 +13,10 @@ from tenor.recipes.settings import (
     check_run_settings,
     check_shares,
     device_of,
+    fine_tuning_rate,
     split_seed_of,
 )
-from tenor.training.freezing import Freezing, FreezingArguments
+from tenor.training.freezing import Freezing, HeadArguments
 
 if TYPE_CHECKING:
     from tenor.data.schema import PairTable
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from tenor.models.encoder_classifier import EncoderClassifier
     from tenor.recipes.fit import Evaluation, Fit
 
-__all__ = ["ClassifierConfig", "train_classifier", "train_on_table"]
+__all__ = ["ClassifierConfig", "learning_rates", "train_classifier", "train_on_table"]
 
 HEAD_LEARNING_RATE = 1e-3  # where only the head is trained
+NEW_HEAD = 10  # how many times higher a new head's learning rate is than the encoder's
+HIGHEST = 1e-2  # that this makes of it
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierConfig(SeedSettings, FreezingArguments):
+class ClassifierConfig(SeedSettings, HeadArguments):
     """Settings of training a text classifier, beside those of the training loop.
 
     Attributes:
@@ -55,8 +58,10 @@ class ClassifierConfig(SeedSettings, FreezingArguments):
         resume: go on with the run in `out`.
         epochs: passes over the data.
         batch_size: texts a step, over all processes together.
-        learning_rate: the highest, reached after warm-up; small encoders like all-MiniLM-L6-v2
-            learn better at 1e-4. Left at its default, it is 1e-3 where no block is trained.
+        learning_rate: the highest, reached after warm-up; by default 1e-4 for encoders of at most
+            384 dimensions, 5e-5 for others, and 1e-3 where no block is trained.
+        head_learning_rate: of the head and the pooler; by default ten times learning_rate, and no
+            other where no block is trained or the head knows the labels already.
     """
 
     command: ClassVar[str] = "train classifier"
@@ -79,7 +84,7 @@ class ClassifierConfig(SeedSettings, FreezingArguments):
     resume: bool = False
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 5e-5
+    learning_rate: float | None = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -202,7 +207,7 @@ def _fine_tune(
         max_seq_length=config.max_seq_length,
         seed=config.seed,
     )
-    arguments = replace(config, learning_rate=learning_rate(config, model))
+    arguments = replace(config, **learning_rates(config, model))
     target = _in_order_of(model.labels, table)
     weights = None
     if config.class_weights == "balanced":
@@ -223,16 +228,21 @@ def _fine_tune(
     return result, model
 
 
-def learning_rate(config: ClassifierConfig, model: EncoderClassifier) -> float:
-    """The learning rate asked for; by default that of a head, where no block is trained."""
-    if config.learning_rate != ClassifierConfig.learning_rate:
-        return config.learning_rate
+def learning_rates(config: ClassifierConfig, model: EncoderClassifier) -> dict[str, Any]:
+    """The settings of that name, chosen where they are left open."""
     freezing = Freezing.parse(config.freeze)
     no_block = freezing.kind == "all"
     if freezing.kind in ("first", "last"):
         blocks = len(model.encoder.blocks)
         no_block = freezing.depth(blocks) == blocks > 0
-    return HEAD_LEARNING_RATE if no_block else config.learning_rate
+    rate: float | None = config.learning_rate
+    if rate is None:
+        rate = HEAD_LEARNING_RATE if no_block else fine_tuning_rate(model.encoder.width)
+    head = config.head_learning_rate
+    if head is None:
+        same = no_block or not model.new_output
+        head = rate if same else max(rate, min(NEW_HEAD * rate, HIGHEST))
+    return {"learning_rate": rate, "head_learning_rate": head}
 
 
 def _each_label_by_itself(table: PairTable) -> PairTable:

@@ -44,7 +44,8 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_seq_length: tokens of a text that count; the model's own limit by default.
         epochs: passes over the data.
         batch_size: texts a step.
-        learning_rate: the highest, reached after warm-up.
+        learning_rate: the highest, reached after warm-up; chosen by default.
+        head_learning_rate: of the head and the pooler; chosen by default.
         warmup: share of all steps in which the learning rate rises.
         weight_decay: of AdamW.
         layer_decay: learning rate of a block, relative to that of the next one above it; 1 for the
@@ -72,7 +73,8 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_seq_length: int | None = None,
         epochs: int = 3,
         batch_size: int = 32,
-        learning_rate: float = 5e-5,
+        learning_rate: float | None = None,
+        head_learning_rate: float | None = None,
         warmup: float = 0.1,
         weight_decay: float = 0.0,
         layer_decay: float = 1.0,
@@ -91,6 +93,7 @@ class TenorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
         self.warmup = warmup
         self.weight_decay = weight_decay
         self.layer_decay = layer_decay

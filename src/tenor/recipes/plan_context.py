@@ -10,10 +10,10 @@ from typing import Any
 from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.plan_command import Command
 from tenor.recipes.plan_sources import Inputs, Source
+from tenor.recipes.settings import LARGE_RATE, fine_tuning_rate
 
 __all__ = ["Advice", "Context", "Unfit"]
 
-SMALL_WIDTH = 384  # encoders of at most this width learn better at a higher rate
 FEWEST_HELD = 20  # rows from which some can be held out
 FEW_ROWS = 1_000
 WANTED_STEPS = 300  # of training; fewer hardly move a model
@@ -90,7 +90,8 @@ class Context:
     @property
     def rate(self) -> dict[str, Any]:
         """The learning rate of classifiers, taggers and cross-encoders, if not the recipe's own."""
-        return {"learning_rate": 1e-4} if self.width <= SMALL_WIDTH else {}
+        rate = fine_tuning_rate(self.width)
+        return {} if rate == LARGE_RATE else {"learning_rate": rate}
 
     def out(self, name: str) -> str:
         """A folder for a run that holds nothing yet."""

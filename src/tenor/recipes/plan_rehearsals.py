@@ -11,7 +11,7 @@ from tenor.data.loss_choice import choose_loss
 from tenor.data.prepare import prepare, take
 from tenor.data.schema import PairTable
 from tenor.data.self_pairs import documents_of, make_pairs
-from tenor.recipes.classifier import ClassifierConfig, learning_rate
+from tenor.recipes.classifier import ClassifierConfig, learning_rates
 from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of
 from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.embedder_fit import embedder_of, training_plan
@@ -131,7 +131,7 @@ def _classifier(config: ClassifierConfig, source: Source, seconds: float) -> Pac
         model,
         make_classification_objective(loss),
         TrainingData.of(rows.columns, target, model.tokenizer),
-        replace(config, learning_rate=learning_rate(config, model)),
+        replace(config, **learning_rates(config, model)),
         seconds=seconds,
         rows=len(table),
     )

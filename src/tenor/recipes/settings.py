@@ -12,15 +12,21 @@ from typing import Any
 from tenor.errors import ConfigError
 
 __all__ = [
-    "DEVICES", "DTYPES", "ON_BAD_ROW", "SeedSettings", "check_above_zero", "check_choices",
-    "check_least", "check_no_gradient_caching", "check_rates", "check_run_settings", "check_seeds",
-    "check_shares", "device_of", "split_seed_of",
+    "DEVICES", "DTYPES", "LARGE_RATE", "ON_BAD_ROW", "SeedSettings", "check_above_zero",
+    "check_choices", "check_least", "check_no_gradient_caching", "check_rates",
+    "check_run_settings", "check_seeds", "check_shares", "device_of", "fine_tuning_rate",
+    "split_seed_of",
 ]  # fmt: skip
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "bf16", "fp32")
 ON_BAD_ROW = ("error", "skip")
 LARGEST_SEED = (1 << 32) - 1
+SMALL_WIDTH, SMALL_RATE, LARGE_RATE = (
+    384,
+    1e-4,
+    5e-5,
+)  # small encoders learn better at a higher rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,3 +188,12 @@ def split_seed_of(config: Any) -> int:
     """The seed of what is held out and measured on: `split_seed`, or else the run's own."""
     found = getattr(config, "split_seed", None)
     return int(config.seed if found is None else found)
+
+
+def fine_tuning_rate(width: int) -> float:
+    """The learning rate at which an encoder of so many dimensions is fine-tuned with a head.
+
+    >>> fine_tuning_rate(384), fine_tuning_rate(768)
+    (0.0001, 5e-05)
+    """
+    return SMALL_RATE if width <= SMALL_WIDTH else LARGE_RATE

@@ -42,8 +42,10 @@ class FreezeSweepConfig(TrainingArguments):
         resume: go on with the sweep in `out`.
         epochs: passes over the data, at every depth.
         batch_size: texts a step.
-        learning_rate: the highest, reached after warm-up. Left at its default, it is 1e-3 where no
-            block is trained.
+        learning_rate: the highest, reached after warm-up; by default 1e-4 for encoders of at most
+            384 dimensions, 5e-5 for others, and 1e-3 where no block is trained.
+        head_learning_rate: of the head and the pooler; by default ten times learning_rate, and no
+            other where no block is trained.
     """
 
     command: ClassVar[str] = "sweep freeze"
@@ -66,7 +68,8 @@ class FreezeSweepConfig(TrainingArguments):
     resume: bool = False
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = ClassifierConfig.learning_rate
+    learning_rate: float | None = None  # type: ignore[assignment]
+    head_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

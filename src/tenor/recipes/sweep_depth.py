@@ -19,7 +19,7 @@ from tenor.evaluation.result import EvaluationResult
 from tenor.formats.atomic import write_text
 from tenor.models.classifier import TextClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
-from tenor.recipes.classifier import learning_rate, train_on_table
+from tenor.recipes.classifier import learning_rates, train_on_table
 from tenor.recipes.fit import Fit
 from tenor.recipes.settings import device_of
 from tenor.recipes.tell import tell
@@ -78,13 +78,12 @@ def run_depth(config: FreezeSweepConfig, depth: int, table: PairTable, test: Pai
         memory = _Memory()
         trained, model = train_on_table(fit, settings, table)
         assert isinstance(model, EncoderClassifier)
-        rate = learning_rate(settings, model)
-        facts = {"peak_bytes": memory.peak(model.device), "learning_rate": rate}
+        facts = {"peak_bytes": memory.peak(model.device), **learning_rates(settings, model)}
         write_text(measured, json.dumps(facts) + "\n")
     else:
         tell(f"{settings.out} is done already.")
         model = TextClassifier.load(fit.run.model, device=device_of(config), dtype=config.dtype)
-        facts = {"peak_bytes": None, "learning_rate": None}
+        facts = {"peak_bytes": None, "learning_rate": None, "head_learning_rate": None}
         if measured.exists():
             facts = json.loads(measured.read_text(encoding="utf-8"))
     _drop_shallower(Path(config.out) / "prefix-cache", depth)

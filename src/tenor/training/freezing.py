@@ -9,7 +9,7 @@ from typing import Self
 from tenor.errors import ConfigError
 from tenor.training.arguments import TrainingArguments
 
-__all__ = ["Freezing", "FreezingArguments"]
+__all__ = ["Freezing", "FreezingArguments", "HeadArguments"]
 
 ALLOWED = (
     "none, embeddings, a number of blocks from below, last-K to train the last K blocks, all, "
@@ -112,6 +112,23 @@ class FreezingArguments(TrainingArguments):
             raise ConfigError("layer_decay", self.layer_decay, "above 0 and at most 1")
         if not self.prefix_cache:
             raise ConfigError("prefix_cache", self.prefix_cache, "auto, off or a folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadArguments(FreezingArguments):
+    """Settings of a training loop whose model has a head with a learning rate of its own.
+
+    Attributes:
+        head_learning_rate: of the layers above the encoder's blocks; that of the rest by default.
+    """
+
+    head_learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rate = self.head_learning_rate
+        if rate is not None and not 0 < rate < 1:
+            raise ConfigError("head_learning_rate", rate, "between 0 and 1")
 
 
 def _period(text: str, given: str) -> float:

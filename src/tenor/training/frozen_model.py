@@ -18,7 +18,7 @@ from tenor.errors import ConfigError, ModelError
 from tenor.models.blocks import Blocks
 from tenor.models.encoder import Encoder
 from tenor.training.arguments import TrainingArguments
-from tenor.training.freezing import Freezing, FreezingArguments
+from tenor.training.freezing import Freezing, FreezingArguments, HeadArguments
 from tenor.training.processes import is_first_process
 
 __all__ = ["FrozenModel"]
@@ -36,6 +36,8 @@ class FrozenModel:
             parameters by a method `head_parameters`.
         freezing: what is frozen; nothing by default.
         layer_decay: learning rate of a block, relative to that of the next one above it.
+        head_rate: learning rate of the layers above the blocks, which a model names by a method
+            `top_parameters`, relative to that of the topmost block.
         epochs: how many will be trained.
 
     Attributes:
@@ -54,9 +56,12 @@ class FrozenModel:
         freezing: Freezing | None = None,
         *,
         layer_decay: float = 1.0,
+        head_rate: float = 1.0,
         epochs: int = 1,
     ) -> None:
         self.freezing, self.layer_decay = freezing or Freezing(), layer_decay
+        self.head_rate = head_rate
+        self._tops = {id(each) for each in getattr(model, "top_parameters", tuple)()}
         self.changes = self.freezing.kind == "gradual"
         self.depth, self.blocks, self._shift = -1, 0, 0
         self._wants = {id(each): each.requires_grad for each in model.parameters()}
@@ -105,6 +110,7 @@ class FrozenModel:
             model,
             Freezing.parse(arguments.freeze),
             layer_decay=arguments.layer_decay,
+            head_rate=_head_rate(arguments),
             epochs=arguments.epochs,
         )
 
@@ -136,9 +142,10 @@ class FrozenModel:
 
     def rate(self, parameter: nn.Parameter) -> float:
         """What the learning rate of a parameter is multiplied by."""
+        rate = self.head_rate if id(parameter) in self._tops else 1.0
         if self.layer_decay == 1.0:
-            return 1.0
-        return float(self.layer_decay ** (self._top - self._level(parameter)))
+            return rate
+        return float(rate * self.layer_decay ** (self._top - self._level(parameter)))
 
     def announce(self, model: nn.Module, arguments: TrainingArguments) -> None:
         """Say how much of a model is trained, where its training could leave a part out.
@@ -159,10 +166,11 @@ class FrozenModel:
             raise ConfigError("freeze", arguments.freeze, what)
         if is_first_process():
             log.info(
-                "%s parameters are trained%s, learning rate %g (the model has %s)",
+                "%s parameters are trained%s, learning rate %g%s (the model has %s)",
                 f"{trained:,}",
                 " at first" if self.changes else "",
                 arguments.learning_rate,
+                "" if self.head_rate == 1 else f", {self.head_rate:g} times that in the head",
                 f"{sum(each.numel() for each in model.parameters()):,}",
             )
 
@@ -231,3 +239,8 @@ class FrozenModel:
                 still.append(module)
                 inside.append(name)
         return still
+
+
+def _head_rate(arguments: FreezingArguments) -> float:
+    rate = arguments.head_learning_rate if isinstance(arguments, HeadArguments) else None
+    return 1.0 if rate is None else rate / arguments.learning_rate

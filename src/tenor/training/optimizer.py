@@ -24,8 +24,8 @@ def make_optimizer(
     Args:
         modules: what is trained: all their parameters that want a gradient.
         arguments: for the learning rate and the weight decay.
-        frozen: which parameters will want one later, and whose learning rate is lower than that of
-            what stands above them.
+        frozen: which parameters will want one later, and whose learning rate is another than that
+            of the settings.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for module in modules:
@@ -33,8 +33,8 @@ def make_optimizer(
             if parameter.requires_grad if frozen is None else frozen.is_trained(parameter):
                 rate = 1.0 if frozen is None else frozen.rate(parameter)
                 groups.setdefault((rate, parameter.dim() > 1), []).append(parameter)
-    # The highest rate first: it is the one that logs show.
-    ordered = sorted(groups.items(), key=lambda group: group[0], reverse=True)
+    # Logs show the rate of the first group: the highest that is not above the settings' own.
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0] <= 1, *group[0]), reverse=True)
     return torch.optim.AdamW(
         [
             {
