@@ -138,8 +138,9 @@ def test_a_new_head_learns_faster_than_the_encoder(config, start, tmp_path, capl
     model = EncoderClassifier.start(start, ("a", "b", "c"), device="cpu")
     rates = learning_rates(replace(config, learning_rate=2e-5), model)
     assert rates == {"learning_rate": 2e-5, "head_learning_rate": 2e-4}
-    rates = learning_rates(replace(config, learning_rate=5e-3), model)
-    assert rates["head_learning_rate"] == 1e-2
+    for rate, head in ((5e-4, 1e-3), (5e-3, 5e-3)):
+        rates = learning_rates(replace(config, learning_rate=rate), model)
+        assert rates["head_learning_rate"] == head
     rates = learning_rates(replace(config, head_learning_rate=3e-5, freeze="1"), model)
     assert rates == {"learning_rate": 1e-4, "head_learning_rate": 3e-5}
     with pytest.raises(ConfigError, match="head_learning_rate"):

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassifierConfig", "learning_rates", "train_classifier", "train_on_table"]
 
-HEAD_LEARNING_RATE = 1e-3  # where only the head is trained
+HEAD_LEARNING_RATE = 1e-3  # where only the head is trained, and the most that is chosen for one
 NEW_HEAD = 10  # how many times higher a new head's learning rate is than the encoder's
-HIGHEST = 1e-2  # that this makes of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +59,8 @@ class ClassifierConfig(SeedSettings, HeadArguments):
         batch_size: texts a step, over all processes together.
         learning_rate: the highest, reached after warm-up; by default 1e-4 for encoders of at most
             384 dimensions, 5e-5 for others, and 1e-3 where no block is trained.
-        head_learning_rate: of the head and the pooler; by default ten times learning_rate, and no
-            other where no block is trained or the head knows the labels already.
+        head_learning_rate: of the head and the pooler; by default ten times learning_rate, up to
+            1e-3, and no other where no block is trained or the head knows the labels already.
     """
 
     command: ClassVar[str] = "train classifier"
@@ -241,7 +240,7 @@ def learning_rates(config: ClassifierConfig, model: EncoderClassifier) -> dict[s
     head = config.head_learning_rate
     if head is None:
         same = no_block or not model.new_output
-        head = rate if same else max(rate, min(NEW_HEAD * rate, HIGHEST))
+        head = rate if same else max(rate, min(NEW_HEAD * rate, HEAD_LEARNING_RATE))
     return {"learning_rate": rate, "head_learning_rate": head}
 
 

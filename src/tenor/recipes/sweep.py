@@ -44,8 +44,8 @@ class FreezeSweepConfig(TrainingArguments):
         batch_size: texts a step.
         learning_rate: the highest, reached after warm-up; by default 1e-4 for encoders of at most
             384 dimensions, 5e-5 for others, and 1e-3 where no block is trained.
-        head_learning_rate: of the head and the pooler; by default ten times learning_rate, and no
-            other where no block is trained.
+        head_learning_rate: of the head and the pooler; by default ten times learning_rate, up to
+            1e-3, and no other where no block is trained.
     """
 
     command: ClassVar[str] = "sweep freeze"
