@@ -15,7 +15,7 @@ from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.plan_context import Advice, Context
 from tenor.recipes.plan_estimate import SAVING, Estimate, Measured, estimate
 from tenor.recipes.plan_rules import advise
-from tenor.recipes.settings import LARGE_RATE
+from tenor.recipes.settings import fine_tuning_rate
 from tenor.training.arguments import TrainingArguments
 
 __all__ = ["Candidate", "Fitted", "candidates", "fit_to_time", "twice_as_long", "usable_advice"]
@@ -203,7 +203,7 @@ def _variants(advice: Advice, context: Context) -> list[tuple[str, str, dict[str
         title = f"{advice.title}, the first {half} blocks frozen"
         found.insert(0, (f"{name}-half-frozen", title, {"freeze": str(half)}))
     chosen: float | None = config.learning_rate
-    rate = (chosen or LARGE_RATE) / 2
+    rate = (chosen or fine_tuning_rate(context.width)) / 2
     title = f"{advice.title}, at half the learning rate, twice as long"
     found.append((f"{name}-slow", title, {"learning_rate": rate, "epochs": 2 * config.epochs}))
     return found

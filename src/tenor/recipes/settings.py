@@ -22,11 +22,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "bf16", "fp32")
 ON_BAD_ROW = ("error", "skip")
 LARGEST_SEED = (1 << 32) - 1
-SMALL_WIDTH, SMALL_RATE, LARGE_RATE = (
-    384,
-    1e-4,
-    5e-5,
-)  # small encoders learn better at a higher rate
+SMALL_WIDTH = 384  # encoders of at most this width learn better at a higher rate
+SMALL_RATE, LARGE_RATE = 1e-4, 5e-5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,8 +67,10 @@ class TrainingArguments:
             value = getattr(self, name)
             _check(name, value, value is None or value > 0, "above 0")
         _check("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
-        rate: float | None = self.learning_rate  # a recipe may leave it to be chosen
-        _check("learning_rate", rate, rate is None or 0 < rate < 1, "between 0 and 1")
+        rate: float | None = self.learning_rate
+        chosen = rate is None and type(self).learning_rate is None  # by a recipe that does so
+        holds = chosen or (rate is not None and 0 < rate < 1)
+        _check("learning_rate", rate, holds, "between 0 and 1")
         _check("warmup", self.warmup, 0 <= self.warmup <= 1, "a share between 0 and 1")
         _check("schedule", self.schedule, self.schedule in SCHEDULES, f"one of {SCHEDULES}")
         _check("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
