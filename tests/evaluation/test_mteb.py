@@ -16,6 +16,7 @@ from tenor.evaluation.mteb import evaluate_mteb
 from tenor.evaluation.mteb_data import local_mteb_task
 from tenor.evaluation.mteb_models import MtebCrossEncoder, MtebEmbedder
 from tenor.evaluation.mteb_search import MtebSearcher
+from tenor.evaluation.mteb_tasks import chosen_tasks
 from tenor.models.cross_encoder import CrossEncoder
 from tenor.models.embedder import Embedder
 from tenor.models.static import StaticEmbedder
@@ -329,3 +330,17 @@ def test_a_query_of_the_corpus_does_not_find_itself(tmp_path):
     qrels = {"query_id": ["d0", "d1"], "doc_id": ["d1", "d0"], "score": [1, 1]}
     pq.write_table(pa.table(qrels), tmp_path / "qrels.parquet")
     assert local_mteb_task(find_local_task(tmp_path)).ignore_identical_ids is True
+
+
+def test_reading_labels_once_changes_no_figure(model, data):
+    [quick] = chosen_tasks([], data / "topics", "eng-Latn")
+    assert "_calculate_scores" in vars(quick) and "_undersample_data" in vars(quick)
+    ours = mteb.evaluate(
+        MtebEmbedder(model), quick, cache=None, show_progress_bar=False, co2_tracker=False
+    )
+    assert ours.task_results[0].scores["test"][0] == theirs(MtebEmbedder(model), data, "topics")
+
+
+def test_tasks_without_labels_stay_as_they_are(data):
+    [sts] = chosen_tasks([], data / "sts", "eng-Latn")
+    assert "_calculate_scores" not in vars(sts)

@@ -11,6 +11,7 @@ from typing import Any
 from tenor.errors import ConfigError, DataError, MissingExtraError
 from tenor.evaluation.local_tasks import find_local_task, list_local_tasks
 from tenor.evaluation.mteb_data import local_mteb_task
+from tenor.evaluation.mteb_labels import read_labels_once
 
 __all__ = ["chosen_tasks", "mteb_library"]
 
@@ -56,7 +57,7 @@ def chosen_tasks(names: list[str], data: str | Path | None, language: str) -> li
             found.append(local_mteb_task(find_local_task(local[name]), language=language))
         else:
             found += _of_mteb(mteb, name, local)
-    return found
+    return [read_labels_once(task) for task in found]
 
 
 def _usable(local: dict[str, Path]) -> list[str]:
