@@ -1,15 +1,12 @@
 """Repeats, contradictions and leaks in rows."""
 
 import numpy as np
-import pytest
 
 from tenor.data.problems import BadRow
-from tenor.data.profile import profile_texts
 from tenor.data.row_findings import (
     bad_rows,
     conflicting_rows,
     leaked_rows,
-    mixed_scripts,
     repeated_rows,
     repeated_texts,
     too_few_rows,
@@ -96,16 +93,3 @@ def test_bad_rows_and_few_rows():
     assert bad_rows("f.csv", [], 9) is None
     assert "only 9 pairs" in too_few_rows("f.csv", 9, 100, "pairs").message
     assert too_few_rows("f.csv", 100, 100, "pairs") is None
-
-
-@pytest.mark.parametrize(
-    ("texts", "told"),
-    [
-        ([*TEXTS, *[f"more {row}" for row in range(60)], "кот"], None),
-        (["a cat", "кот"], "Latin 50%, Cyrillic 50%"),
-        (["кот"], "Cyrillic 100%"),
-    ],
-)
-def test_scripts(texts, told):
-    found = mixed_scripts("f", profile_texts(texts))
-    assert (found is None) if told is None else (told in found.message)

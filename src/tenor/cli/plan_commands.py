@@ -23,6 +23,7 @@ Config = Annotated[
     Path | None, Parameter(help="TOML file with any of these settings; flags go before it.")
 ]
 STOPPED = {"stop_below": "hopeless, stopped early", "max_minutes": "the time was over"}
+SHOWN = 3  # languages of a file that the table shows
 MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
 
 
@@ -120,7 +121,7 @@ def _files(found: dict[str, Any]) -> Table:
         named = len(each["tokens"]) > 1
         table.add_row(
             escape(name),
-            each["shape"].replace("_", " ") + split,
+            each["shape"].replace("_", " ") + split + _languages(each["languages"]),
             f"{each['rows']:,}",
             escape(_targets(each)),
             "\n".join(
@@ -133,6 +134,12 @@ def _files(found: dict[str, Any]) -> Table:
     table.caption = f"the model reads {model['limit']} tokens of a text"
     table.caption_justify = "left"
     return table
+
+
+def _languages(mix: dict[str, float]) -> str:
+    """The languages that most texts are in; nothing where none can be told."""
+    told = [f"{code} {share:.0%}" for code, share in list(mix.items())[:SHOWN] if share >= 0.01]
+    return "\n" + ", ".join(told) if told and mix.keys() != {"unsure"} else ""
 
 
 def _short_names(paths: list[str]) -> tuple[str, list[str]]:

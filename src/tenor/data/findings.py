@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["SEVERITIES", "Example", "Finding", "shortened"]
+__all__ = ["SEVERITIES", "Example", "Finding", "Severity", "shortened"]
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")

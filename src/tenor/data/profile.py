@@ -1,4 +1,4 @@
-"""A data set in figures: how many rows, how long, which classes, which scripts."""
+"""A data set in figures: how many rows, how long, which classes, which languages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenor.data.languages import language_mix
 from tenor.data.overlap import normalise
 from tenor.data.schema import PairTable
 from tenor.data.scripts import script_mix
@@ -48,6 +49,7 @@ class Profile:
         texts: different ones among all its texts, as `normalise` writes them.
         words: of a text.
         scripts: share of the texts by their main script.
+        languages: share of the texts by their language, an ISO 639-1 code or "unsure".
         classes: texts of each label, or spans of each type, the most frequent first; empty where
             there are none.
         scores: lowest, mean and highest, scaled to 0..1, and how many different ones; `None` where
@@ -58,6 +60,7 @@ class Profile:
     texts: int
     words: Spread
     scripts: Mapping[str, float]
+    languages: Mapping[str, float]
     classes: Mapping[str, int] = field(default_factory=dict)
     scores: Mapping[str, float] | None = None
 
@@ -92,6 +95,7 @@ def profile_texts(texts: Sequence[str], rows: int | None = None) -> Profile:
         texts=len({normalise(text) for text in distinct}),
         words=Spread.of([len(text.split()) for text in distinct]),
         scripts=script_mix(distinct),
+        languages=language_mix(distinct),
     )
 
 

@@ -1,4 +1,4 @@
-"""Findings that any rows can have: repeats, contradictions, scripts, and what other files share."""
+"""Findings that any rows can have: repeats, contradictions, and what other files share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 from tenor.data.findings import Example, Finding, shortened
 from tenor.data.overlap import Overlap, normalise, overlap
 from tenor.data.problems import BadRow
-from tenor.data.profile import Profile
 from tenor.data.schema import PairTable
 from tenor.data.tagging import TaggedTexts
 
 __all__ = [
-    "bad_rows", "conflicting_rows", "describe_bad_rows", "leaked_rows", "mixed_scripts",
-    "repeated_rows", "repeated_texts", "too_few_rows",
+    "bad_rows", "conflicting_rows", "describe_bad_rows", "leaked_rows", "repeated_rows",
+    "repeated_texts", "too_few_rows",
 ]  # fmt: skip
 
 SHOWN = 5  # examples of a finding
 NOTABLE = 0.01  # share of the evaluation data from which a leak moves its figures
 NEGLIGIBLE = 0.001  # share of repeats up to which they do not matter
-MINOR_SCRIPT = 0.02  # share of the texts from which a second script is worth a word
 
 
 def bad_rows(path: str, skipped: Sequence[BadRow], kept: int) -> Finding | None:
@@ -173,25 +171,6 @@ def leaked_rows(
         },
         examples=tuple(Example(each.line, shortened(each.text)) for each in found.examples),
     )  # fmt: skip
-
-
-def mixed_scripts(path: str, profile: Profile) -> Finding | None:
-    """More than one writing system, or one that few models know."""
-    scripts = {name: share for name, share in profile.scripts.items() if name != "none"}
-    others = {name: share for name, share in scripts.items() if share >= MINOR_SCRIPT}
-    if not others or others.keys() == {"Latin"}:
-        return None
-    listed = ", ".join(f"{name} {share:.0%}" for name, share in others.items())
-    return Finding(
-        code="scripts",
-        severity="note",
-        path=path,
-        message=(
-            f"the texts are in {listed}: take a model that was trained on these languages, such as "
-            "a multilingual one."
-        ),
-        figures=dict(profile.scripts),
-    )
 
 
 def _learnt(found: Overlap) -> tuple[bool, float]:

@@ -11,11 +11,11 @@ from tenor.data.label_findings import (
     score_findings,
     span_type_findings,
 )
+from tenor.data.language_findings import languages_and_scripts
 from tenor.data.row_findings import (
     bad_rows,
     conflicting_rows,
     leaked_rows,
-    mixed_scripts,
     repeated_rows,
     repeated_texts,
     too_few_rows,
@@ -39,7 +39,7 @@ def file_findings(inputs: Inputs) -> list[Finding]:
         found += [
             bad_rows(source.path, source.skipped, source.profile.rows),
             *_of_rows(source),
-            mixed_scripts(source.path, source.profile),
+            languages_and_scripts(source.path, source.profile),
         ]
     for source in inputs.training:
         found += _of_training(source)

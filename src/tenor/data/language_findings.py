@@ -1,0 +1,54 @@
+"""Findings about the languages and the writing systems that texts are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tenor.data.findings import Finding, Severity
+from tenor.data.languages import UNSURE
+from tenor.data.profile import Profile
+
+__all__ = ["languages_and_scripts"]
+
+MINOR_LANGUAGE = 0.05  # share of the texts from which a language is worth a word
+MINOR_SCRIPT = 0.02  # the same of a writing system, which is told without errors
+ADVICE = "name a model that was trained on {which} by --model (the default one learnt from English)"
+
+
+def languages_and_scripts(path: str, profile: Profile) -> Finding | None:
+    """Several languages, one that is not English, or a writing system that few models know."""
+    sure = {name: share for name, share in profile.languages.items() if name != UNSURE}
+    notable = {name: share for name, share in sure.items() if share >= MINOR_LANGUAGE}
+    if len(notable) > 1:
+        message = (
+            f"the texts are in several languages ({_shares(notable)}): "
+            f"{ADVICE.format(which='all of them')}, and measure each language by itself: a figure "
+            "of all hides how the rarer ones fare."
+        )
+        return _finding("languages", "warning", path, message, profile.languages)
+    if notable and "en" not in notable:
+        message = f"the texts are in one language, {_shares(notable)}: {ADVICE.format(which='it')}."
+        return _finding("languages", "note", path, message, profile.languages)
+    return _scripts(path, profile)
+
+
+def _scripts(path: str, profile: Profile) -> Finding | None:
+    scripts = {name: share for name, share in profile.scripts.items() if name != "none"}
+    notable = {name: share for name, share in scripts.items() if share >= MINOR_SCRIPT}
+    if not notable or notable.keys() == {"Latin"}:
+        return None
+    message = (
+        f"the texts are in {_shares(notable)}: {ADVICE.format(which='these languages')}, such as "
+        "a multilingual one."
+    )
+    return _finding("scripts", "note", path, message, profile.scripts)
+
+
+def _finding(
+    code: str, severity: Severity, path: str, message: str, mix: Mapping[str, float]
+) -> Finding:
+    return Finding(code=code, severity=severity, path=path, message=message, figures=dict(mix))
+
+
+def _shares(mix: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.0%}" for name, share in mix.items())

@@ -1,0 +1,52 @@
+"""Which languages texts are in, told from the letters they are written with.
+
+Lui and Baldwin, "langid.py: An Off-the-shelf Language Identification Tool", ACL 2012
+(https://aclanthology.org/P12-3005/), in the model that the package py3langid brings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["UNSURE", "language_mix", "main_language"]
+
+UNSURE = "unsure"
+LETTERS = 20  # a text with fewer of them could be in many a language
+CHARACTERS = 400  # of a text that are looked at
+CONFIDENT = 0.9  # probability of the language, from which it is believed
+TEXTS = 2_000  # that are looked at, evenly spread
+
+
+def main_language(text: str) -> str | None:
+    """The language of a text, as an ISO 639-1 code; `None` where it is too short to be sure.
+
+    >>> main_language("Der Hund schläft den ganzen Tag unter dem Tisch."), main_language("ok!")
+    ('de', None)
+    """
+    if sum(map(str.isalpha, text[:CHARACTERS])) < LETTERS:
+        return None
+    code, probability = _identifier().classify(text[:CHARACTERS])
+    return str(code) if probability >= CONFIDENT else None
+
+
+def language_mix(texts: Sequence[str]) -> dict[str, float]:
+    """The share of texts by their language, most frequent first; of many texts, of a sample.
+
+    Texts whose language cannot be told, most of them short ones, count as "unsure", which comes
+    last.
+    """
+    step = max(len(texts) / TEXTS, 1.0)
+    places = [int(number * step) for number in range(min(len(texts), TEXTS))]
+    counts = Counter(main_language(texts[place]) or UNSURE for place in places)
+    order = sorted(counts, key=lambda code: (code == UNSURE, -counts[code]))
+    return {code: counts[code] / len(places) for code in order}
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
