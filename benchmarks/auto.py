@@ -145,21 +145,20 @@ def compare(name: str, budget: str, hand: str, rows: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", choices=HAND, default=list(HAND))
-    parser.add_argument("--budget", default="30m")
+    parser.add_argument("--budget", default="15m")
     parser.add_argument("--hand", choices=("budget", "full"), default="budget")
     parser.add_argument("--rows", type=int, default=0, help="of each file, for trying; 0 for all")
     given = parser.parse_args()
-    found = []
     for name in given.sets:
-        found.append(compare(name, given.budget, given.hand, given.rows))
-        print(found[-1], flush=True)
-    write(
-        f"auto_{given.hand}",
-        {
-            "threads": THREADS, "model": MODEL, "budget": given.budget, "hand": given.hand,
-            "rows": given.rows or "all", "data": found,
-        },
-    )  # fmt: skip
+        found = compare(name, given.budget, given.hand, given.rows)
+        print(found, flush=True)
+        write(
+            f"auto_{name}",
+            {
+                "threads": THREADS, "model": MODEL, "budget": given.budget, "hand": given.hand,
+                "rows": given.rows or "all", **found,
+            },
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
