@@ -156,7 +156,7 @@ def main() -> None:
             f"auto_{name}",
             {
                 "threads": THREADS, "model": MODEL, "budget": given.budget, "hand": given.hand,
-                "rows": given.rows or "all", **found,
+                "of_each_file": given.rows or "all rows", **found,
             },
         )  # fmt: skip
 
