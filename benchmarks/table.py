@@ -26,7 +26,7 @@ RATES = {
     "blocks_per_second": "blocks/s",
 }
 # How the names of results with sides begin.
-KNOWN = ("encode_", "train_", "score_", "few_shot_", "freeze_sweep", "tsdae_", "mlm_")
+KNOWN = ("encode_", "train_", "score_", "few_shot_", "freeze_sweep", "tsdae_", "mlm_", "mteb_")
 QUALITIES = {
     "stsb_test_spearman": "STS-B test Spearman",
     "f1": "F1",
@@ -136,8 +136,9 @@ def _add(table: Table, name: str, document: Mapping[str, Any]) -> None:
         if "seconds" in one and not name.startswith("train_") and not RATES.keys() & one.keys():
             row.rate = f"{statistics.median(one['seconds']):,.0f} s"
         if one.get("tenor_is_faster"):
-            ratio = one["tenor_is_faster"]
-            row.ratio = f"{ratio['median']:.2f}× [{ratio['min']:.2f}, {ratio['max']:.2f}]"
+            row.ratio = _ratio(one["tenor_is_faster"])
+        elif one.get("faster"):  # two sides are ours, so each says how much
+            row.ratio = f"{_ratio(one['faster'])} than {document['sides'][-1]['side']}"
         # The speed run's peak counts where there is one: it is the same work on every side.
         if one.get("peak_mib") and (not row.peak or not name.endswith("_quality")):
             row.peak = f"{one['peak_mib']:,.0f} MiB"
@@ -148,8 +149,14 @@ def _add(table: Table, name: str, document: Mapping[str, Any]) -> None:
     table.settings.setdefault(_setting(document), []).append(name)
 
 
+def _ratio(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['median']:.2f}× [{ratio['min']:.2f}, {ratio['max']:.2f}]"
+
+
 def _quality(one: Mapping[str, Any]) -> str:
     """A side's figure; its mean and deviation where there are several."""
+    if "score" in one:
+        return f"{one['score']:.4f} {one['metric']}"
     for key, metric in QUALITIES.items():
         if key not in one:
             continue

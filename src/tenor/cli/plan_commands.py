@@ -138,8 +138,11 @@ def _files(found: dict[str, Any]) -> Table:
 
 def _languages(mix: dict[str, float]) -> str:
     """The languages that most texts are in; nothing where none can be told."""
-    told = [f"{code} {share:.0%}" for code, share in list(mix.items())[:SHOWN] if share >= 0.01]
-    return "\n" + ", ".join(told) if told and mix.keys() != {"unsure"} else ""
+    from tenor.data.languages import told_shares
+
+    told = [f"{code} {share:.0%}" for code, share in list(told_shares(mix).items())[:SHOWN]
+            if share >= 0.01]  # fmt: skip
+    return "\n" + ", ".join(told) if told else ""
 
 
 def _short_names(paths: list[str]) -> tuple[str, list[str]]:

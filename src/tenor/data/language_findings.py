@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tenor.data.findings import Finding, Severity
-from tenor.data.languages import UNSURE
+from tenor.data.languages import TEXTS, told_shares
 from tenor.data.profile import Profile
 
 __all__ = ["languages_and_scripts"]
 
-MINOR_LANGUAGE = 0.05  # share of the texts from which a language is worth a word
-MINOR_SCRIPT = 0.02  # the same of a writing system, which is told without errors
+MINOR_LANGUAGE = 0.05  # share of the texts that can be told, from which it is worth a word
+FEWEST_TEXTS = 3  # in a language: one or two may be misjudged
+MINOR_SCRIPT = 0.02  # share of the texts; lower, as it is told without errors
 ADVICE = "name a model that was trained on {which} by --model (the default one learnt from English)"
 
 
 def languages_and_scripts(path: str, profile: Profile) -> Finding | None:
     """Several languages, one that is not English, or a writing system that few models know."""
-    sure = {name: share for name, share in profile.languages.items() if name != UNSURE}
-    notable = {name: share for name, share in sure.items() if share >= MINOR_LANGUAGE}
+    enough = FEWEST_TEXTS / min(profile.texts, TEXTS) if profile.texts else 1.0
+    notable = {
+        name: share
+        for name, share in told_shares(profile.languages).items()
+        if share >= MINOR_LANGUAGE and profile.languages[name] >= enough
+    }
     if len(notable) > 1:
         message = (
             f"the texts are in several languages ({_shares(notable)}): "

@@ -7,11 +7,11 @@ Lui and Baldwin, "langid.py: An Off-the-shelf Language Identification Tool", ACL
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["UNSURE", "language_mix", "main_language"]
+__all__ = ["TEXTS", "UNSURE", "language_mix", "main_language", "told_shares"]
 
 UNSURE = "unsure"
 LETTERS = 20  # a text with fewer of them could be in many a language
@@ -43,6 +43,17 @@ def language_mix(texts: Sequence[str]) -> dict[str, float]:
     counts = Counter(main_language(texts[place]) or UNSURE for place in places)
     order = sorted(counts, key=lambda code: (code == UNSURE, -counts[code]))
     return {code: counts[code] / len(places) for code in order}
+
+
+def told_shares(mix: Mapping[str, float]) -> dict[str, float]:
+    """The share of each language among the texts whose language can be told.
+
+    >>> told_shares({"en": 0.3, "de": 0.1, "unsure": 0.6})
+    {'en': 0.75, 'de': 0.25}
+    """
+    told = {code: share for code, share in mix.items() if code != UNSURE}
+    whole = sum(told.values())
+    return {code: round(share / whole, 4) for code, share in told.items()}
 
 
 @lru_cache(maxsize=1)
