@@ -120,6 +120,8 @@ def _is_known(name: str, document: Mapping[str, Any]) -> bool:
     sides = document.get("sides")
     if not name.startswith(KNOWN) or not isinstance(sides, list) or not sides:
         return False
+    if all(isinstance(one, dict) and one.get("side") != "tenor" for one in sides):
+        return False  # a peer tried further by itself
     figures = {*RATES, "mean", "seconds"}
     return all(isinstance(one, dict) and "side" in one and figures & one.keys() for one in sides)
 

@@ -1,7 +1,6 @@
 """MTEB's tasks, offline: the same scores as sentence-transformers' model gets from the same mteb.
 
-mteb is not among what `scripts/test` installs; in an environment with the extra `mteb` these tests
-run, in any other this file is skipped as a whole.
+In an environment without the extra `mteb`, which `scripts/test` installs, this file is skipped.
 """
 
 import json
