@@ -39,7 +39,7 @@ def test_shares_are_of_all_texts_and_unsure_ones_come_last():
 
 def test_of_many_texts_a_sample_is_looked_at():
     mix = language_mix([*ENGLISH, *ENGLISH, *GERMAN, *GERMAN] * 1_000)
-    assert mix == {"en": 0.5, "de": 0.5}
+    assert mix.keys() == {"en", "de"} and mix["en"] == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize(
