@@ -23,7 +23,7 @@ from tenor.models.embedder import Embedder
 from tenor.models.tagger import Tagger
 from tenor.recipes import auto_search, auto_training
 from tenor.recipes.auto import AutoConfig, auto, parse_budget
-from tenor.recipes.auto_candidates import Candidate, fit_to_time
+from tenor.recipes.auto_candidates import SLOW_SHARE, Candidate, fit_to_time
 from tenor.recipes.auto_clock import BudgetClock
 from tenor.recipes.auto_data import choose_source, split_data
 from tenor.recipes.auto_search import Search
@@ -309,6 +309,14 @@ def test_steps_are_chosen_for_the_time_there_is(fitted):
     assert fitted(tuned, 1_000.0, evaluating=60.0).settings["evaluate_every"] == 100
     few = fitted(FewShotConfig(train="t", out="o"), 80.0)
     assert set(few.settings) == {"steps"} and 45 <= few.settings["steps"] <= 60
+
+
+def test_half_the_rate_is_not_worth_a_start_with_few_of_its_steps(monkeypatch):
+    made, config = candidate(ClassifierConfig(train="t", out="o"))
+    monkeypatch.setattr(Candidate, "config", config)
+    assert fit_to_time(made, 70.0, 2.0).settings["max_steps"] < 50
+    assert fit_to_time(replace(made, least=SLOW_SHARE), 70.0, 2.0) is None
+    assert fit_to_time(replace(made, least=SLOW_SHARE), 120.0, 2.0) is not None
 
 
 def test_what_has_no_steps_fits_or_does_not(fitted):

@@ -24,6 +24,8 @@ __all__ = ["Candidate", "Fitted", "candidates", "fit_to_time", "twice_as_long", 
 USED = ("logistic", "few-shot", "fine-tuned", "contrastive", "tagger")
 FEWEST_STEPS = 4
 LEAST_SHARE = 0.15  # of the steps it should have, below which a candidate is not worth a start
+SLOW = "-slow"  # ends the name of what is trained so
+SLOW_SHARE = 0.5  # the same at half the rate for twice as long, whose point is the length
 MOST_OFTEN = 4  # evaluations, and checkpoints, of a training where they are cheap
 CHEAP = 0.1  # share of a training's time that either may take
 CAUTION = 1.1  # a step takes longer than it was told
@@ -41,6 +43,7 @@ class Candidate:
         title: in words.
         advice: the plan's, with these settings.
         estimate: what it takes with all of its steps.
+        least: share of its steps below which it is not worth a start.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Candidate:
     title: str
     advice: Advice
     estimate: Estimate
+    least: float = LEAST_SHARE
 
     @property
     def config(self) -> Any:
@@ -101,7 +105,8 @@ def candidates(
     made = []
     for each in advice:
         for name, title, changes in _variants(each, context):
-            made.append(_candidate(each, name, title, changes, measured, folder))
+            one = _candidate(each, name, title, changes, measured, folder)
+            made.append(replace(one, least=SLOW_SHARE) if name.endswith(SLOW) else one)
     return sorted(made, key=lambda each: each.estimate.seconds or 0.0)
 
 
@@ -142,7 +147,7 @@ def _candidate(
 
 
 def fit_to_time(
-    candidate: Candidate, seconds: float, evaluating: float, *, least: float = LEAST_SHARE
+    candidate: Candidate, seconds: float, evaluating: float, *, least: float | None = None
 ) -> Fitted | None:
     """The settings with which a candidate is done in so many seconds.
 
@@ -150,7 +155,7 @@ def fit_to_time(
         candidate: what is to be tried.
         seconds: there are.
         evaluating: seconds that one evaluation takes.
-        least: share of its steps below which it is not worth a start.
+        least: share of its steps below which it is not worth a start; by default the candidate's.
 
     Returns:
         `None` where there is too little time.
@@ -165,6 +170,7 @@ def fit_to_time(
     counted = told.seconds_per_step * told.steps + epochs * (evaluating + SAVING)
     room = seconds - max(told.seconds - counted, 0.0)
     steps = min(told.steps, int(room / step))
+    least = candidate.least if least is None else least
     needed = max(min(FEWEST_STEPS, told.steps), math.ceil(least * told.steps))
     if isinstance(config, FewShotConfig):
         work = seconds - room + steps * step
@@ -205,7 +211,7 @@ def _variants(advice: Advice, context: Context) -> list[tuple[str, str, dict[str
     chosen: float | None = config.learning_rate
     rate = (chosen or fine_tuning_rate(context.width)) / 2
     title = f"{advice.title}, at half the learning rate, twice as long"
-    found.append((f"{name}-slow", title, {"learning_rate": rate, "epochs": 2 * config.epochs}))
+    found.append((f"{name}{SLOW}", title, {"learning_rate": rate, "epochs": 2 * config.epochs}))
     return found
 
 
