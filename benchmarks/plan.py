@@ -42,7 +42,7 @@ SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # splits, further 
     "conll2003": (("train", "validation"), ()),
     "stsb": (("train", "validation"), ()),
 }
-AROUND = 2  # evaluations before and after; the others come once an epoch
+AROUND = 1  # evaluation before; the others come once an epoch
 
 
 @dataclass

@@ -23,11 +23,12 @@ from tenor.models.embedder import Embedder
 from tenor.models.tagger import Tagger
 from tenor.recipes import auto_search, auto_training
 from tenor.recipes.auto import AutoConfig, auto, parse_budget
-from tenor.recipes.auto_candidates import SLOW_SHARE, Candidate, fit_to_time
+from tenor.recipes.auto_candidates import SLOW_SHARE, Candidate, fit_to_time, hurried
 from tenor.recipes.auto_clock import BudgetClock
 from tenor.recipes.auto_data import choose_source, split_data
 from tenor.recipes.auto_search import Search
 from tenor.recipes.classifier import ClassifierConfig
+from tenor.recipes.contrastive import ContrastiveConfig
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.plan_context import Advice
 from tenor.recipes.plan_estimate import Estimate
@@ -319,13 +320,29 @@ def test_half_the_rate_is_not_worth_a_start_with_few_of_its_steps(monkeypatch):
     assert fit_to_time(replace(made, least=SLOW_SHARE), 120.0, 2.0) is not None
 
 
+def test_with_little_time_the_fastest_learner_comes_first(monkeypatch):
+    made, _ = candidate(None)
+    monkeypatch.setattr(Candidate, "config", property(lambda self: CHANGED[self.name]))
+    plain = ContrastiveConfig(train="t", out="o")
+    CHANGED = {
+        "plain": plain,
+        "fast": replace(plain, learning_rate=6e-5),
+        "both": replace(plain, learning_rate=6e-5, symmetric=True),
+    }
+    tries = [replace(made, name=name) for name in CHANGED]
+    order = [each.name for each in hurried(tries, 200.0, 2.0)]
+    assert order == ["plain", "fast", "both"]
+    assert [each.name for each in hurried(tries, 50.0, 2.0)] == ["both", "fast", "plain"]
+    assert [each.name for each in hurried(tries, 1.0, 2.0)] == ["both", "fast", "plain"]
+
+
 def test_what_has_no_steps_fits_or_does_not(fitted):
     logistic = ClassifierConfig(train="t", out="o", head="logistic")
     assert fitted(logistic, 30.0, steps=0).settings == {}
     assert fitted(logistic, 10.0, steps=0) is None
 
 
-@pytest.mark.parametrize(("others", "share"), [(0, 0.9), (1, 0.54)])
+@pytest.mark.parametrize(("others", "share"), [(0, 0.99), (1, 0.59)])
 def test_the_last_candidate_gets_all_the_time_that_is_left(others, share, monkeypatch):
     """A little less than it needs: only where another waits, some of it is for that one."""
     made, _ = candidate(None, step=10.0, still=0.0, evaluating=0.0)

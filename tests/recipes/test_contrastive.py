@@ -13,7 +13,10 @@ import pytest
 from safetensors.torch import load_file
 
 from tenor import ContrastiveConfig, Embedder, train_contrastive
+from tenor.data.schema import read_pairs
 from tenor.errors import ConfigError, DataError, ModelError
+from tenor.evaluation.similarity import EmbeddingSimilarity
+from tenor.evaluation.validation import validation
 from tenor.formats.locate import hash_model
 from tiny import random_texts, tiny_model, write_csv
 
@@ -128,6 +131,25 @@ def test_every_kind_of_data_trains_and_is_measured(kind, config, tmp_path, caplo
     for said in (f"loss {loss}", "before: ", "after: ", "evaluation texts"):
         assert said in log
     assert re.search(r": about [\d.]+ (s|min|h) and [\d.]+ GiB", log)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_weights_that_are_kept_are_measured_once(dtype, config, tmp_path, monkeypatch):
+    counted = []
+    measure = EmbeddingSimilarity.__call__
+    monkeypatch.setattr(
+        EmbeddingSimilarity,
+        "__call__",
+        lambda self, model: counted.append(1) or measure(self, model),
+    )
+    held_out = write(tmp_path, "scored", "validation", seed=50)
+    result = train_contrastive(
+        replace(config, train=write(tmp_path, "scored"), validation=held_out, epochs=3, dtype=dtype)
+    )
+    assert len(counted) == 1 + 3  # before, and after each epoch
+    saved = Embedder.load(tmp_path / "run" / "model", dtype=dtype, device="cpu")
+    again, _ = validation(read_pairs(held_out))
+    assert result["after"]["metrics"] == again(saved).metrics
 
 
 @pytest.mark.parametrize(

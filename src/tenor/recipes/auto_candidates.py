@@ -18,7 +18,15 @@ from tenor.recipes.plan_rules import advise
 from tenor.recipes.settings import fine_tuning_rate
 from tenor.training.arguments import TrainingArguments
 
-__all__ = ["Candidate", "Fitted", "candidates", "fit_to_time", "twice_as_long", "usable_advice"]
+__all__ = [
+    "Candidate",
+    "Fitted",
+    "candidates",
+    "fit_to_time",
+    "hurried",
+    "twice_as_long",
+    "usable_advice",
+]
 
 # The plan's recipes that give a model of the kind that is looked for.
 USED = ("logistic", "few-shot", "fine-tuned", "contrastive", "tagger")
@@ -28,7 +36,6 @@ SLOW = "-slow"  # ends the name of what is trained so
 SLOW_SHARE = 0.5  # the same at half the rate for twice as long, whose point is the length
 MOST_OFTEN = 4  # evaluations, and checkpoints, of a training where they are cheap
 CHEAP = 0.1  # share of a training's time that either may take
-CAUTION = 1.1  # a step takes longer than it was told
 HALF = 0.65  # of the time of a step, where half of the blocks are frozen
 STARTING = 2.5  # seconds: a model and the rows, once everything is imported
 
@@ -146,6 +153,30 @@ def _candidate(
     return Candidate(name, advice.name, title, told, cost)
 
 
+def hurried(tries: Sequence[Candidate], seconds: float, evaluating: float) -> list[Candidate]:
+    """The order for the time there is: with little of it, the fastest learners come first.
+
+    Where an embedder would get less than half of its steps, only one of its candidates will be
+    trained, and a higher learning rate gets further in few steps, and so do both directions.
+
+    Args:
+        tries: the candidates, the cheapest first.
+        seconds: there are.
+        evaluating: seconds that one evaluation takes.
+    """
+    embedders = [each for each in tries if isinstance(each.config, ContrastiveConfig)]
+    if not embedders:
+        return list(tries)
+    first = embedders[0]
+    fitted = fit_to_time(first, seconds, evaluating)
+    if fitted is not None and fitted.settings["max_steps"] >= 0.5 * first.estimate.steps:
+        return list(tries)
+    order = sorted(
+        embedders, key=lambda each: (-each.config.learning_rate, not each.config.symmetric)
+    )
+    return [*(each for each in tries if each not in embedders), *order]
+
+
 def fit_to_time(
     candidate: Candidate, seconds: float, evaluating: float, *, least: float | None = None
 ) -> Fitted | None:
@@ -164,7 +195,7 @@ def fit_to_time(
     assert told.seconds is not None
     if not told.steps or told.seconds_per_step is None:
         return Fitted({}, told.seconds) if told.seconds <= seconds else None
-    step = told.seconds_per_step * CAUTION
+    step = told.seconds_per_step
     # What the estimate counts beside the steps; evaluations and checkpoints are counted anew.
     epochs = getattr(config, "epochs", 0)
     counted = told.seconds_per_step * told.steps + epochs * (evaluating + SAVING)

@@ -16,6 +16,7 @@ from tenor.recipes.auto_candidates import (
     Fitted,
     candidates,
     fit_to_time,
+    hurried,
     twice_as_long,
     usable_advice,
 )
@@ -103,6 +104,7 @@ class Search:
             TrainingError: every candidate failed.
             RunInterruptedError: somebody stopped it.
         """
+        self.tries = hurried(self.tries, self.clock.left - self.final, self.evaluating)
         tell(f"to try: {', '.join(each.name for each in self.tries)}")
         self._try_all(self.tries)
         if not any(each.name != UNTOUCHED for each in self.trials.done):
@@ -193,7 +195,7 @@ class Search:
         """Train a candidate, or go on with it, and remember what became of it."""
         self._remember(trial)
         # The limit counts from the first step on, and the weights are measured again after it.
-        limit = left - LOADING - SAVING - 3 * self.evaluating
+        limit = left - LOADING - SAVING - 2 * self.evaluating
         if limit <= 1.0 and candidate.estimate.steps:
             self._skip(candidate, left)
             return

@@ -178,6 +178,14 @@ class Fit:
         if arguments.track is not None:
             tracking = TrackingCallback(arguments.track, self.run.folder, asdict(self.config))
             callbacks.append(tracking)
+        meanwhile: dict[int, EvaluationResult] = {}  # by the step after which it was measured
+
+        def measure(trained: nn.Module) -> dict[str, float]:
+            assert evaluation is not None
+            found = evaluation.measure(trained)
+            meanwhile[int(trainer.state.global_step)] = found
+            return found.metrics
+
         started = time.perf_counter()
         with Trainer(
             model,
@@ -187,7 +195,7 @@ class Fit:
             self.run.folder,
             objective=objective,
             plan=plan,
-            evaluator=None if evaluation is None else lambda m: evaluation.measure(m).metrics,
+            evaluator=None if evaluation is None else measure,
             metric=metric,
             callbacks=callbacks,
         ) as trainer:
@@ -208,9 +216,10 @@ class Fit:
                     f"the last checkpoint in {self.run.folder}"
                 )
             trained, stopped = trainer.trained_parameters, trainer.stopping.reason
-            trainer.finish()
+            kept = trainer.finish()
         train_seconds = time.perf_counter() - started
-        after = _measured(model, evaluation)
+        # The weights that are kept were measured when they were made, but for an earlier start.
+        after = _measured(model, evaluation, meanwhile.get(kept))
         result = {
             "loss": loss,
             "rows": source.rows,
@@ -278,10 +287,13 @@ class Fit:
         tell(f"saved {self.run.model}")
 
 
-def _measured(model: Trainable, evaluation: Evaluation | None) -> EvaluationResult | None:
+def _measured(
+    model: Trainable, evaluation: Evaluation | None, found: EvaluationResult | None = None
+) -> EvaluationResult | None:
     if evaluation is None:
         return None
-    found = evaluation.measure(model)
+    if found is None:
+        found = evaluation.measure(model)
     return replace(found, model={"name": model.name, "sha256": model.sha256 or ""})
 
 

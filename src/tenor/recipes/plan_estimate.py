@@ -140,7 +140,7 @@ def estimate(advice: Advice, measured: Measured, *, starting: float = STARTING) 
         sentences = min(config.passages * 25, trained) + 30_000 * 3
         return Estimate(rows, 0, None, _sum(2 * starting, measured.encoding_seconds(sentences)))
     steps = _steps(config, rows)
-    passes = 2 + getattr(config, "epochs", 1)
+    passes = 1 + getattr(config, "epochs", 1)  # before, and after each epoch
     extra = [0.0]
     if isinstance(config, FewShotConfig):
         passes = 2
@@ -187,7 +187,7 @@ def _language(config: MlmConfig, source: Source, measured: Measured, starting: f
     steps = _steps(config, rows)
     if pace is None:
         return Estimate(rows, steps)
-    passes = 2 + config.epochs
+    passes = 1 + config.epochs
     once = FORWARD * pace.seconds * math.ceil(held / config.batch_size)
     work = pace.seconds * (steps + 1 + tried_batches(steps))
     total = starting + SAVING * (1 + config.epochs) + work + passes * once

@@ -239,14 +239,21 @@ class Trainer(transformers.Trainer):  # type: ignore[misc]
             checkpoint.load_modules(self.checkpoints / BEST, self._modules_by_prefix())
         return True
 
-    def finish(self) -> None:
-        """Leave the model whole, in evaluation mode, with the best weights where there are any."""
+    def finish(self) -> int:
+        """Leave the model whole, in evaluation mode, with the best weights where there are any.
+
+        Returns:
+            The step that its weights are of.
+        """
         self.accelerator.wait_for_everyone()  # the first process may still be writing them
+        step = int(self.state.global_step)
         if self.load_best():
-            log.info("kept the weights of step %d, the best.", self.state.best_global_step or 0)
+            step = int(self.state.best_global_step or 0)
+            log.info("kept the weights of step %d, the best.", step)
         self.abandon()
         shutil.rmtree(self.checkpoints.parent / FOLDER, ignore_errors=True)  # nobody shares it
         self.model.eval()
+        return step
 
     def abandon(self) -> None:
         """Give the model back whole, with the weights of the moment; after `finish`, nothing."""
