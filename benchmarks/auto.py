@@ -3,8 +3,8 @@
 `tenor auto` gets a folder with the public splits and a budget. Each recipe by hand then trains, in
 a process of its own, on the very rows that auto trained on, with the same validation rows, and
 either as many minutes as auto's whole budget (`--hand budget`: its training is stopped by the
-clock, `--max-minutes`) or as long as it takes (`--hand full`). Its settings are those one would
-take from the documentation; none was tuned on these data.
+clock, `--max-minutes`) or as long as it takes (`--hand full`), or not at all (`--hand none`). Its
+settings are those one would take from the documentation; none was tuned on these data.
 
 All models are measured on the test rows that auto left for the end, by one code, and compared in
 pairs. `chosen` is the recipe by hand that is best on the validation rows, which is what a person
@@ -100,7 +100,8 @@ def compare(name: str, budget: str, hand: str, rows: int) -> dict[str, Any]:
         ours = measure(str(out / "model"))
         low, high = ours.intervals[metric]
         sides = []
-        for number, (title, words) in enumerate(HAND[name].items()):
+        recipes = {} if hand == "none" else HAND[name]
+        for number, (title, words) in enumerate(recipes.items()):
             trained, seconds = by_hand(words, folder / f"hand-{number}", data, minutes)
             theirs = measure(str(folder / f"hand-{number}" / "model"))
             sides.append(
@@ -117,8 +118,8 @@ def compare(name: str, budget: str, hand: str, rows: int) -> dict[str, Any]:
                 }
             )
             print(sides[-1], flush=True)
-    chosen = max(sides, key=lambda side: side["validation"])
-    hindsight = max(sides, key=lambda side: side["test"])
+    chosen = max(sides, key=lambda side: side["validation"], default={"side": None})
+    hindsight = max(sides, key=lambda side: side["test"], default={"side": None})
     return {
         "data": name,
         "metric": metric,
@@ -146,14 +147,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", choices=HAND, default=list(HAND))
     parser.add_argument("--budget", default="15m")
-    parser.add_argument("--hand", choices=("budget", "full"), default="budget")
+    parser.add_argument("--hand", choices=("budget", "full", "none"), default="budget")
     parser.add_argument("--rows", type=int, default=0, help="of each file, for trying; 0 for all")
     given = parser.parse_args()
     for name in given.sets:
         found = compare(name, given.budget, given.hand, given.rows)
         print(found, flush=True)
         write(
-            f"auto_{name}",
+            f"auto_{name}_alone" if given.hand == "none" else f"auto_{name}",
             {
                 "threads": THREADS, "model": MODEL, "budget": given.budget, "hand": given.hand,
                 "of_each_file": given.rows or "all rows", **found,
