@@ -27,10 +27,13 @@ def note(name: str) -> None:
     result = json.loads((RESULTS / f"reproduce_{name}.json").read_text())
     source = f"benchmarks/results/reproduce_{name}.json"
     measured: dict[str, list[dict[str, Any]]] = json.loads(MEASURED.read_text())
+    asked = result["published"] or result["figures"]  # where figures were published, those alone
     entry = {
         "model": result["model"],
         "on": result["on"],
-        "figures": {key: round(value, 4) for key, value in result["figures"].items()},
+        "figures": {
+            key: round(value, 4) for key, value in result["figures"].items() if key in asked
+        },
         "complete": True,
         "how": f"the whole experiment, seed {result['seed']}",
         "source": source,
