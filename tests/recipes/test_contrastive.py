@@ -152,6 +152,23 @@ def test_the_weights_that_are_kept_are_measured_once(dtype, config, tmp_path, mo
     assert result["after"]["metrics"] == again(saved).metrics
 
 
+def test_the_best_weights_keep_the_figures_of_their_own_step(config, tmp_path, monkeypatch):
+    measure, given = EmbeddingSimilarity.__call__, []
+
+    def worse_each_time(self, model):
+        given.append(1.0 / (len(given) + 1))
+        found = measure(self, model)
+        return replace(found, metrics={**found.metrics, "spearman_cosine": given[-1]})
+
+    monkeypatch.setattr(EmbeddingSimilarity, "__call__", worse_each_time)
+    held_out = write(tmp_path, "scored", "validation", seed=50)
+    result = train_contrastive(
+        replace(config, train=write(tmp_path, "scored"), validation=held_out, epochs=4)
+    )
+    assert len(given) == 1 + 4 and result["best_step"] == 2
+    assert result["after"]["metrics"]["spearman_cosine"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("kind", "loss"),
     [

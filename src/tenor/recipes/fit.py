@@ -183,6 +183,10 @@ class Fit:
         def measure(trained: nn.Module) -> dict[str, float]:
             assert evaluation is not None
             found = evaluation.measure(trained)
+            best = meanwhile.get(trainer.state.best_global_step or 0)
+            meanwhile.clear()  # of all earlier ones only the best can be kept in the end
+            if best is not None:
+                meanwhile[int(trainer.state.best_global_step)] = best
             meanwhile[int(trainer.state.global_step)] = found
             return found.metrics
 
