@@ -88,7 +88,11 @@ def by_name(result):
 # -- one run of each kind -------------------------------------------------------------------------
 
 
-def test_labelled_texts(config, caplog):
+def test_labelled_texts(config, caplog, monkeypatch):
+    tries = []
+    monkeypatch.setattr(
+        auto_search, "hurried", lambda found, *given: tries.extend(found) or hurried(found, *given)
+    )
     caplog.set_level(logging.INFO, logger="tenor")
     labelled(config.folder)
     result = auto(config)
@@ -118,6 +122,7 @@ def test_labelled_texts(config, caplog):
     before = Path(config.out, "result.json").stat().st_mtime_ns
     assert auto(config) == result
     assert Path(config.out, "result.json").stat().st_mtime_ns == before
+    assert {each.name for each in tries if each.least == SLOW_SHARE} == {"fine-tuned-slow"}
 
 
 def test_pairs_are_compared_with_the_untouched_model(config):

@@ -13,7 +13,7 @@ __all__ = ["languages_and_scripts"]
 MINOR_LANGUAGE = 0.05  # share of the texts that can be told, from which it is worth a word
 FEWEST_TEXTS = 3  # in a language: one or two may be misjudged
 MINOR_SCRIPT = 0.02  # share of the texts; lower, as it is told without errors
-ADVICE = "name a model that was trained on {which} by --model (the default one learnt from English)"
+ADVICE = "see that the model learnt {which}, or name another by --model (the default: English)"
 
 
 def languages_and_scripts(path: str, profile: Profile) -> Finding | None:
@@ -42,10 +42,7 @@ def _scripts(path: str, profile: Profile) -> Finding | None:
     notable = {name: share for name, share in scripts.items() if share >= MINOR_SCRIPT}
     if not notable or notable.keys() == {"Latin"}:
         return None
-    message = (
-        f"the texts are in {_shares(notable)}: {ADVICE.format(which='these languages')}, such as "
-        "a multilingual one."
-    )
+    message = f"the texts are in {_shares(notable)}: {ADVICE.format(which='these languages')}."
     return _finding("scripts", "note", path, message, profile.scripts)
 
 

@@ -32,8 +32,7 @@ __all__ = [
 USED = ("logistic", "few-shot", "fine-tuned", "contrastive", "tagger")
 FEWEST_STEPS = 4
 LEAST_SHARE = 0.15  # of the steps it should have, below which a candidate is not worth a start
-SLOW = "-slow"  # ends the name of what is trained so
-SLOW_SHARE = 0.5  # the same at half the rate for twice as long, whose point is the length
+SLOW_SHARE = 0.5  # the same at a lower rate for longer, whose point is the length
 MOST_OFTEN = 4  # evaluations, and checkpoints, of a training where they are cheap
 CHEAP = 0.1  # share of a training's time that either may take
 HALF = 0.65  # of the time of a step, where half of the blocks are frozen
@@ -112,8 +111,7 @@ def candidates(
     made = []
     for each in advice:
         for name, title, changes in _variants(each, context):
-            one = _candidate(each, name, title, changes, measured, folder)
-            made.append(replace(one, least=SLOW_SHARE) if name.endswith(SLOW) else one)
+            made.append(_candidate(each, name, title, changes, measured, folder))
     return sorted(made, key=lambda each: each.estimate.seconds or 0.0)
 
 
@@ -150,7 +148,9 @@ def _candidate(
         paces = {**measured.paces, (advice.name, advice.source.path): halved}
         measured = replace(measured, paces=paces)
     cost = estimate(told, measured, starting=STARTING)
-    return Candidate(name, advice.name, title, told, cost)
+    slower = {"learning_rate", "epochs"} <= changes.keys()
+    least = SLOW_SHARE if slower else LEAST_SHARE
+    return Candidate(name, advice.name, title, told, cost, least)
 
 
 def hurried(tries: Sequence[Candidate], seconds: float, evaluating: float) -> list[Candidate]:
@@ -242,7 +242,7 @@ def _variants(advice: Advice, context: Context) -> list[tuple[str, str, dict[str
     chosen: float | None = config.learning_rate
     rate = (chosen or fine_tuning_rate(context.width)) / 2
     title = f"{advice.title}, at half the learning rate, twice as long"
-    found.append((f"{name}{SLOW}", title, {"learning_rate": rate, "epochs": 2 * config.epochs}))
+    found.append((f"{name}-slow", title, {"learning_rate": rate, "epochs": 2 * config.epochs}))
     return found
 
 
