@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from tenor.models.embedder import Embedder
 from tenor.training.objectives import make_objective
-from tenor.training.steps import GradCache, Plain
-from tiny import TinyEmbedder, tiny_data, tiny_encoder
+from tenor.training.steps import GradCache, Plain, make_step
+from tiny import TinyEmbedder, tiny_data, tiny_encoder, tiny_tokenizer
 
 ROWS = 24
 
@@ -116,6 +117,25 @@ def test_parameters_of_the_objective_get_their_gradients():
     for name, gradient in found[0].items():
         assert gradient.abs().max() > 1e-3
         torch.testing.assert_close(found[1][name], gradient, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("tokens", [0, 40])
+def test_softmax_is_given_vectors_as_long_as_they_are(tokens):
+    """Of a model that scales them to length 1; ranking is given those of length 1."""
+    batch = tiny_data("labelled", ROWS).batch(np.arange(ROWS))
+    encoder = tiny_encoder()
+    unscaled, scaled = TinyEmbedder(encoder), Embedder(encoder, tiny_tokenizer(), normalize=True)
+    objective = make_objective("softmax", dimensions=32, classes=2)
+    expected = gradients(Plain(objective), unscaled, batch)
+    found = gradients(make_step(objective, tokens), scaled.train(), batch)
+    assert_equal(found, expected)
+    assert scaled(batch.packed()).norm(dim=1).allclose(torch.ones(len(batch.texts)))
+
+    cosine = make_objective("mnr", dimensions=32)
+    other = tiny_data("pairs", ROWS).batch(np.arange(ROWS))
+    lengths = []
+    make_step(lambda x, b: lengths.append(x.norm(dim=1)) or cosine(x, b), tokens)(scaled, other)
+    assert lengths[0].allclose(torch.ones(len(other.texts)))
 
 
 @pytest.mark.parametrize("tokens", [0, 40])

@@ -29,7 +29,7 @@ from tenor.training.probe import probe, tried_batches
 from tenor.training.processes import is_first_process, leave_processes
 from tenor.training.run import Run, machine, versions
 from tenor.training.run_log import RunLog
-from tenor.training.steps import GradCache, Plain, Step
+from tenor.training.steps import Step, make_step
 from tenor.training.tracking_callback import TrackingCallback
 from tenor.training.trainer import Trainer
 
@@ -170,8 +170,7 @@ class Fit:
             tell(f"before: {_figure(before, metric)}")
         sketch = SketchedMap.of(model, evaluation.items) if self.main and evaluation else None
         if step is None:
-            chunk = arguments.chunk_tokens
-            step = GradCache(objective, chunk) if chunk else Plain(objective)
+            step = make_step(objective, arguments.chunk_tokens)
         interrupt = SaveOnInterrupt(tell)
         callbacks = [RunLog(self.run.log_path, tell), interrupt]
         tracking = None

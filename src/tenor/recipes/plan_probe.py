@@ -23,7 +23,7 @@ from tenor.tokens.plan import TrainingPlan
 from tenor.training.arguments import TrainingArguments
 from tenor.training.batch import TrainingData
 from tenor.training.memory import keep_freed_memory, peak_bytes, restart_peak
-from tenor.training.steps import GradCache, Plain, Step
+from tenor.training.steps import Step, make_step
 from tenor.training.trainer import Trainer
 
 __all__ = ["MOST_STEPS", "Pace", "time_steps"]
@@ -86,8 +86,7 @@ def time_steps(
     """
     plan = plan or TrainingPlan(len(data), arguments.batch_size, arguments.seed)
     if step is None:
-        chunk = arguments.chunk_tokens
-        step = GradCache(objective, chunk) if chunk else Plain(objective)
+        step = make_step(objective, arguments.chunk_tokens)
     keep_freed_memory()
 
     def trial(part: TrainingPlan, share: float) -> _Trial:

@@ -24,7 +24,12 @@ class Objective(nn.Module):
     Args:
         function: from (U, D) embeddings and the batch to a scalar.
         matryoshka: dimensions at which the loss is also computed (Kusupati et al. 2022).
+
+    Attributes:
+        normalize: whether it wants embeddings scaled to length 1; as the model does by default.
     """
+
+    normalize: bool | None = None
 
     def __init__(
         self,
@@ -125,7 +130,13 @@ LOSSES = (
 
 
 class SoftmaxObjective(Objective):
-    """Softmax over (u, v, |u - v|) with a classifier of its own (Reimers & Gurevych 2019)."""
+    """Softmax over (u, v, |u - v|) with a classifier of its own (Reimers & Gurevych 2019).
+
+    Embeddings are not scaled to length 1, whatever the model does otherwise: of numbers as small
+    as theirs a linear layer learns next to nothing, and the encoder is pulled about by its noise.
+    """
+
+    normalize = False
 
     def __init__(self, dimensions: int, classes: int) -> None:
         super().__init__(self._loss)

@@ -18,12 +18,24 @@ from tenor.models.bulk import give_back_freed_memory
 from tenor.training.batch import TrainingBatch
 from tenor.training.processes import own_share, this_process
 
-__all__ = ["GradCache", "Plain", "Step"]
+__all__ = ["GradCache", "Plain", "Step", "make_step"]
 
 CHUNKS_A_TRIM = 8  # chunks of ever new shapes, after which the allocator's gaps are given back
 
 Loss = Callable[[Tensor, TrainingBatch], Tensor]
 Step = Callable[[nn.Module, TrainingBatch], Tensor]
+
+
+def make_step(objective: Loss, chunk_tokens: int = 0) -> Step:
+    """The step of a loss: with cached gradients where tokens of a chunk are named.
+
+    A loss with an attribute `normalize` is given embeddings that are scaled to length 1, or not,
+    as that says.
+    """
+    normalize: bool | None = getattr(objective, "normalize", None)
+    if chunk_tokens:
+        return GradCache(objective, chunk_tokens, normalize)
+    return Plain(objective, normalize)
 
 
 class Plain:
@@ -35,18 +47,19 @@ class Plain:
 
     Args:
         loss: from the embeddings of the distinct texts, and the batch, to a scalar.
+        normalize: scale embeddings to length 1; as the model does by default.
     """
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+    def __init__(self, loss: Loss, normalize: bool | None = None) -> None:
+        self.loss, self.asked = loss, _asked(normalize)
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch, ready for `backward`."""
         process, processes = this_process()
         if processes == 1:
-            return self.loss(model(batch.packed().to(_device(model))), batch)
+            return self.loss(model(batch.packed().to(_device(model)), **self.asked), batch)
         positions, own = own_share(batch, process, processes)
-        mine = model(batch.packed(positions).to(_device(model)))[:own]
+        mine = model(batch.packed(positions).to(_device(model)), **self.asked)[:own]
         return self.loss(_gather(mine, len(batch.texts)), batch)
 
 
@@ -60,10 +73,11 @@ class GradCache:
     Args:
         loss: like `Plain`'s.
         chunk_tokens: tokens encoded at a time.
+        normalize: like `Plain`'s.
     """
 
-    def __init__(self, loss: Loss, chunk_tokens: int) -> None:
-        self.loss, self.chunk_tokens = loss, chunk_tokens
+    def __init__(self, loss: Loss, chunk_tokens: int, normalize: bool | None = None) -> None:
+        self.loss, self.chunk_tokens, self.asked = loss, chunk_tokens, _asked(normalize)
 
     def __call__(self, model: nn.Module, batch: TrainingBatch) -> Tensor:
         """The loss of a batch, whose `backward` encodes the chunks again."""
@@ -79,7 +93,7 @@ class GradCache:
             for positions in chunks:
                 states.append(_random_state(device))
                 _trim_before(len(parts))
-                parts.append(plain(batch.packed(positions).to(device)))
+                parts.append(plain(batch.packed(positions).to(device), **self.asked))
         # Chunks are cut in the order of length; the loss wants the order of the batch.
         place = torch.from_numpy(np.argsort(np.concatenate(chunks)))
         leaf = torch.cat(parts).requires_grad_()
@@ -97,7 +111,8 @@ class GradCache:
                 # The processes add their gradients up once, with the last chunk.
                 early = distributed is not None and number < len(chunks) - 1
                 with distributed.no_sync() if early else nullcontext():
-                    model(batch.packed(positions).to(device)).backward(gradient)
+                    embeddings = model(batch.packed(positions).to(device), **self.asked)
+                    embeddings.backward(gradient)
             _set_random_state(device, after)
 
         leaf.register_post_accumulate_grad_hook(replay)  # type: ignore[no-untyped-call]
@@ -132,6 +147,11 @@ class _Gather(torch.autograd.Function):
 def _gather(mine: Tensor, texts: int) -> Tensor:
     joint: Tensor = _Gather.apply(mine, texts)  # type: ignore[no-untyped-call]
     return joint
+
+
+def _asked(normalize: bool | None) -> dict[str, bool]:
+    """What a model is asked besides a batch; not every one knows of lengths."""
+    return {} if normalize is None else {"normalize": normalize}
 
 
 def _trim_before(chunk: int) -> None:
