@@ -114,6 +114,15 @@ def test_the_tables_say_what_a_reader_asks(run):
     assert times == [["small", "1.50", "2.25", "3.00", "1.50", "2.25", "3.00"]]
 
 
+def test_models_that_are_equal_are_all_the_best(run, monkeypatch):
+    equal = json.loads(json.dumps(RESULT))
+    large, small = (next(m for m in equal["models"] if m["name"] == n) for n in ("large", "small"))
+    small["quality"], small["tasks"] = large["quality"], large["tasks"]
+    monkeypatch.setitem(RESULT, "models", equal["models"])
+    lines = run("a", "--on", "x.csv")[1].splitlines()
+    assert sum(line.count("0.8000 best") for line in lines) == 6
+
+
 def test_names_are_whole_in_a_narrow_terminal(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     _, printed, _ = run("a", "--on", "x.csv")

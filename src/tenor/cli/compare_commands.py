@@ -154,11 +154,12 @@ def _standing(result: dict[str, Any], name: str, task: str | None) -> str:
     known = {one: number for one, number in values.items() if number is not None}
     if len(known) < 2:
         return ""
-    top = max(known, key=lambda one: known[one])
-    if name == top:
+    top = {one for one, number in known.items() if number == max(known.values())}
+    if name in top:
         return "best"
     for row in result["differences"]:
-        if row["task"] == task and {row["left"], row["right"]} == {name, top}:
+        sides = {row["left"], row["right"]}
+        if row["task"] == task and name in sides and sides & top:
             return "near" if row["verdict"] == "no clear difference" else ""
     return ""
 
@@ -235,6 +236,8 @@ def _choices(result: dict[str, Any]) -> list[str]:
 
 def _notes(result: dict[str, Any]) -> list[str]:
     """What cells without a figure mean, clear differences, and where the rest is."""
+    from tenor.recipes.report_compare import machine_name
+
     lines = []
     for model in result["models"]:
         for name, figure in model["tasks"].items():
@@ -251,6 +254,5 @@ def _notes(result: dict[str, Any]) -> list[str]:
         )
     for one in result["failed"]:
         lines.append(f"failed: {one['model']}: {one['error']}")
-    machine = result["machine"]
-    lines.append(f"on {machine.get('gpu') or machine['processor']}, {machine['threads']} threads")
+    lines.append(f"on {machine_name(result['machine'])}")
     return lines

@@ -14,7 +14,7 @@ from tenor.evaluation.run_sections import Pareto, Table
 from tenor.recipes.compare import CompareConfig
 from tenor.recipes.report_words import change_in_words, figure_in_words
 
-__all__ = ["compare_report"]
+__all__ = ["compare_report", "machine_name"]
 
 COSTS = {
     "latency_ms": "latency of one text, or pair, ms (p95)",
@@ -57,6 +57,17 @@ def compare_report(result: Mapping[str, Any]) -> Report:
     )
 
 
+def machine_name(machine: Mapping[str, Any]) -> str:
+    """What a comparison was measured on, in words.
+
+    >>> machine_name({"processor": "a processor", "threads": 1})
+    'a processor, 1 thread'
+    """
+    threads = machine["threads"]
+    unit = "thread" if threads == 1 else "threads"
+    return f"{machine.get('gpu') or machine['processor']}, {threads} {unit}"
+
+
 def _leaderboard(result: Mapping[str, Any]) -> Table:
     several = len(result["tasks"]) > 1
     models = sorted(
@@ -84,9 +95,7 @@ def _leaderboard(result: Mapping[str, Any]) -> Table:
         "memory",
         "on disk",
     ]
-    machine = result["machine"]
-    on = machine.get("gpu") or machine["processor"]
-    note = f"In brackets: 95 % intervals. Measured on {on}, {machine['threads']} threads."
+    note = f"In brackets: 95 % intervals. Measured on {machine_name(result['machine'])}."
     return Table(title="Leaderboard", head=head, rows=rows, note=note)
 
 
