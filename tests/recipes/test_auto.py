@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,6 +133,13 @@ def test_pairs_are_compared_with_the_untouched_model(config):
         "untouched", "contrastive", "contrastive-fast", "contrastive-symmetric",
     }  # fmt: skip
     assert result["validation"]["metric"] == "ndcg@10"
+    rates = {}
+    for name in ("contrastive", "contrastive-fast", "contrastive-symmetric"):
+        run = Path(config.out, "candidates", name)
+        settings = tomllib.loads((run / "config.toml").read_text())
+        settings |= json.loads((run / "result.json").read_text())["chosen"]
+        rates[name] = settings["learning_rate"], settings["symmetric"]
+    assert list(rates.values()) == [(1e-4, False), (2e-4, False), (1e-4, True)]
     if result["kept"] != "untouched":
         assert result["baseline"]["name"] == "untouched"
         assert {"value", "low", "high", "verdict"} <= result["difference"].keys()

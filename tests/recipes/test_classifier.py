@@ -13,7 +13,7 @@ from tenor.models.classifier import TextClassifier
 from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.models.encoder_classifier import EncoderClassifier
 from tenor.recipes.classifier import ClassifierConfig, learning_rates, train_classifier
-from tenor.recipes.contrastive import ContrastiveConfig
+from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tiny import tiny_hf_tokenizer, tiny_model
 from tiny_labels import random_labelled, random_multi
 
@@ -147,7 +147,7 @@ def test_a_new_head_learns_faster_than_the_encoder(config, start, tmp_path, capl
     with pytest.raises(ConfigError, match="head_learning_rate"):
         replace(config, head_learning_rate=1.5)
     with pytest.raises(ConfigError, match="learning_rate"):
-        ContrastiveConfig(train="pairs.csv", out="run", learning_rate=None)
+        CrossEncoderConfig(train="pairs.csv", out="run", learning_rate=None)
 
 
 def test_the_same_run_gives_the_same_weights(config, tmp_path):

@@ -18,13 +18,14 @@ from tenor.errors import ConfigError, DataError, ModelError
 from tenor.evaluation.similarity import EmbeddingSimilarity
 from tenor.evaluation.validation import validation
 from tenor.formats.locate import hash_model
+from tenor.recipes.contrastive import rate_of
 from tiny import random_texts, tiny_model, write_csv
 
 ROWS = 16
 KEYS = {
     "loss", "rows", "skipped", "distinct_texts", "truncated", "steps", "best_step", "train_loss",
     "metric", "before", "after", "difference", "overlap", "base_model", "data", "versions",
-    "machine", "dtype", "seconds", "model",
+    "machine", "dtype", "seconds", "model", "chosen",
     "trained_parameters", "prefix_cache", "train_seconds", "stopped", "notes",
 }  # fmt: skip
 
@@ -201,6 +202,24 @@ def test_the_same_settings_give_the_same_weights(config, tmp_path):
         train_contrastive(replace(config, out=str(tmp_path / name)))
     one, two = ((tmp_path / n / "model" / "model.safetensors").read_bytes() for n in ("one", "two"))
     assert one == two
+
+
+def test_the_learning_rate_goes_by_the_width_and_is_recorded(config, tmp_path):
+    """32 dimensions here; with pairs made of documents it is that of any width."""
+    given = replace(config, learning_rate=None, log_every=1, warmup=0.0, schedule="constant")
+    result = train_contrastive(given)
+    assert result["chosen"] == {"learning_rate": 1e-4}
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert '"learning_rate": 0.0001' in log and "1e-05" not in log
+    for place in (tmp_path / "run" / "model" / "README.md", tmp_path / "run" / "report.html"):
+        assert "learning_rate" in place.read_text(), place
+    assert rate_of(given, 384) == 1e-4
+    assert rate_of(given, 768) == 2e-5
+    assert rate_of(replace(given, learning_rate=3e-5), 384) == 3e-5
+    documents = replace(given, train=None, pairs_from="texts.txt", how="simcse")
+    assert rate_of(documents, 384) == 2e-5
+    asked = replace(config, out=str(tmp_path / "asked"))
+    assert train_contrastive(asked)["chosen"] == {}
 
 
 def test_training_learns(config, tmp_path):

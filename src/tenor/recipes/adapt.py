@@ -75,7 +75,7 @@ class AdaptConfig:
         unsupervised_learning_rate: by default 3e-5 for tsdae, 1e-4 for mlm, 2e-5 for pairs.
         supervised_epochs: passes over the labelled rows.
         supervised_batch_size: rows a step; 64 by default.
-        supervised_learning_rate: 2e-5 by default.
+        supervised_learning_rate: by default that of the stage's own command.
         evaluate_every: steps between evaluations on the validation data; 0 for once an epoch.
         save_every: steps between checkpoints; 0 for once an epoch.
         max_seq_length: tokens of a text that count; the model's own limit by default.

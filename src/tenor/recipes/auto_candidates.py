@@ -10,12 +10,12 @@ from typing import Any
 from tenor.data.findings import Finding
 from tenor.errors import DataError
 from tenor.recipes.classifier import ClassifierConfig
-from tenor.recipes.contrastive import ContrastiveConfig
+from tenor.recipes.contrastive import ContrastiveConfig, rate_of
 from tenor.recipes.few_shot import FewShotConfig
 from tenor.recipes.plan_context import Advice, Context
 from tenor.recipes.plan_estimate import SAVING, Estimate, Measured, estimate
 from tenor.recipes.plan_rules import advise
-from tenor.recipes.settings import fine_tuning_rate
+from tenor.recipes.settings import SMALL_RATE, fine_tuning_rate
 from tenor.training.arguments import TrainingArguments
 
 __all__ = [
@@ -157,7 +157,7 @@ def hurried(tries: Sequence[Candidate], seconds: float, evaluating: float) -> li
     """The order for the time there is: with little of it, the fastest learners come first.
 
     Where an embedder would get less than half of its steps, only one of its candidates will be
-    trained, and a higher learning rate gets further in few steps, and so do both directions.
+    trained, and both directions get further in few steps, and so does a higher learning rate.
 
     Args:
         tries: the candidates, the cheapest first.
@@ -171,8 +171,8 @@ def hurried(tries: Sequence[Candidate], seconds: float, evaluating: float) -> li
     fitted = fit_to_time(first, seconds, evaluating)
     if fitted is not None and fitted.settings["max_steps"] >= 0.5 * first.estimate.steps:
         return list(tries)
-    order = sorted(
-        embedders, key=lambda each: (-each.config.learning_rate, not each.config.symmetric)
+    order = sorted(  # what keeps the recipe's own rate has the lowest
+        embedders, key=lambda each: (not each.config.symmetric, -(each.config.learning_rate or 0.0))
     )
     return [*(each for each in tries if each not in embedders), *order]
 
@@ -230,7 +230,7 @@ def _variants(advice: Advice, context: Context) -> list[tuple[str, str, dict[str
     half = context.blocks // 2
     plain = (name, advice.title, dict[str, Any]())
     if isinstance(config, ContrastiveConfig):
-        return _embedders(plain, advice)
+        return _embedders(plain, advice, rate_of(config, context.width))
     if not isinstance(config, TrainingArguments) or (
         isinstance(config, ClassifierConfig) and config.head == "logistic"
     ):
@@ -247,14 +247,15 @@ def _variants(advice: Advice, context: Context) -> list[tuple[str, str, dict[str
 
 
 def _embedders(
-    plain: tuple[str, str, dict[str, Any]], advice: Advice
+    plain: tuple[str, str, dict[str, Any]], advice: Advice, rate: float
 ) -> list[tuple[str, str, dict[str, Any]]]:
     name, title, _ = plain
-    rate = 3 * advice.config.learning_rate
-    found = [plain, (f"{name}-fast", f"{title}, at three times the rate", {"learning_rate": rate})]
+    small = rate >= SMALL_RATE
+    faster, words = (2 * rate, "twice") if small else (3 * rate, "three times")
+    found = [plain, (f"{name}-fast", f"{title}, at {words} the rate", {"learning_rate": faster})]
     if advice.source.shape in ("scored", "labelled_pairs"):
         found.append((f"{name}-cosine", f"{title}, cosine loss", {"loss": "cosine"}))
     elif advice.source.shape in ("pairs", "triplets"):
-        changes = {"symmetric": True, "learning_rate": rate}
+        changes = {"symmetric": True, "learning_rate": rate if small else faster}
         found.append((f"{name}-symmetric", f"{title}, ranked both ways", changes))
     return found

@@ -6,13 +6,19 @@ Without labels, pairs are made of documents: see `tenor.recipes.self_supervised`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tenor.errors import ConfigError
 from tenor.recipes.reporting import leaves_report
 from tenor.recipes.seeds import over_seeds
-from tenor.recipes.settings import SeedSettings, check_run_settings, split_seed_of
+from tenor.recipes.settings import (
+    LARGE_EMBEDDER_RATE,
+    SeedSettings,
+    check_run_settings,
+    embedder_rate,
+    split_seed_of,
+)
 from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
@@ -21,7 +27,10 @@ if TYPE_CHECKING:
     from tenor.models.embedder import Embedder
     from tenor.training.objectives import Objective
 
-__all__ = ["ContrastiveConfig", "load_embedder", "objective_of", "train_contrastive"]
+__all__ = [
+    "ContrastiveConfig", "load_embedder", "objective_of", "rate_of", "train_contrastive",
+    "with_rate",
+]  # fmt: skip
 
 # What only says how pairs are made of documents.
 _PAIR_MAKING = (
@@ -53,6 +62,8 @@ class ContrastiveConfig(SeedSettings, FreezingArguments):
         temperature: of supervised-contrastive.
         symmetric: let mnr rank anchors for each positive, too.
         matryoshka: dimensions at which the loss is also computed, so that vectors can be cut.
+        learning_rate: the highest, reached after warm-up; by default 1e-4 for embedders of at most
+            384 dimensions and 2e-5 for wider ones, and with pairs_from 2e-5.
         positive_from: with mnr on scored pairs, the lowest score (0 to 1) of a positive pair.
         texts_per_class: with supervised-contrastive, texts of one class that stand together.
         device: auto, cpu, cuda or mps.
@@ -89,6 +100,7 @@ class ContrastiveConfig(SeedSettings, FreezingArguments):
     temperature: float = 0.05
     symmetric: bool = False
     matryoshka: tuple[int, ...] = ()
+    learning_rate: float | None = None  # type: ignore[assignment]
     positive_from: float = 0.8
     texts_per_class: int = 4
     device: str = "auto"
@@ -193,7 +205,7 @@ def train_contrastive(config: ContrastiveConfig) -> dict[str, Any]:
         loss=loss,
         validation=held if held is not None else config.validation,
         group=config.texts_per_class if loss == "supervised-contrastive" else 1,
-        arguments=config,
+        arguments=with_rate(config, model),
     )
 
 
@@ -205,6 +217,18 @@ def load_embedder(config: ContrastiveConfig) -> Embedder:
 
     torch.manual_seed(config.seed)
     return embedder_of(config, config.model, pooling=config.pooling)
+
+
+def rate_of(config: ContrastiveConfig, width: int) -> float:
+    """The learning rate of an encoder of so many dimensions: as asked, or else chosen."""
+    if config.learning_rate is not None:
+        return config.learning_rate
+    return LARGE_EMBEDDER_RATE if config.pairs_from is not None else embedder_rate(width)
+
+
+def with_rate(config: ContrastiveConfig, model: Embedder) -> ContrastiveConfig:
+    """The settings with a learning rate, chosen where it is left open."""
+    return replace(config, learning_rate=rate_of(config, model.encoder.width))
 
 
 def objective_of(

@@ -18,6 +18,7 @@ from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.bulk import KERNELS, TRAINING_KERNELS, duration, keep_few_kernels
+from tenor.recipes.settings import chosen
 from tenor.recipes.tell import tell, tell_done
 from tenor.recipes.trainable import Trainable
 from tenor.tokens.plan import TrainingPlan
@@ -225,6 +226,7 @@ class Fit:
         after = _measured(model, evaluation, meanwhile.get(kept))
         result = {
             "loss": loss,
+            "chosen": chosen(self.config, arguments),
             "rows": source.rows,
             "skipped": source.skipped,
             f"distinct_{source.unit}": len(data.ids),

@@ -12,7 +12,7 @@ from tenor.data.prepare import prepare, take
 from tenor.data.schema import PairTable
 from tenor.data.self_pairs import documents_of, make_pairs
 from tenor.recipes.classifier import ClassifierConfig, learning_rates
-from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of
+from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of, with_rate
 from tenor.recipes.cross_encoder import CrossEncoderConfig
 from tenor.recipes.embedder_fit import embedder_of, training_plan
 from tenor.recipes.few_shot import FewShotConfig
@@ -72,7 +72,7 @@ def _contrastive(config: ContrastiveConfig, source: Source, seconds: float) -> P
         model,
         objective_of(config, model, loss, classes=len(rows.label_names or ()) or 2),
         TrainingData.of(rows.columns, rows.target, model.tokenizer),
-        config,
+        with_rate(config, model),
         plan=training_plan(rows, config, group),
         seconds=seconds,
         rows=len(made),
@@ -96,7 +96,7 @@ def _documents(config: ContrastiveConfig, source: Source, seconds: float) -> Pac
             TrainingData.of(rows.columns, None, model.tokenizer),
             columns_apart=config.how == "simcse",
         ),
-        config,
+        with_rate(config, model),
         seconds=seconds,
         rows=len(made),
     )

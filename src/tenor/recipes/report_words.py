@@ -159,7 +159,7 @@ def data_in_words(data: Mapping[str, Any]) -> str:
 
 def repeat_of(folder: Path, result: Mapping[str, Any]) -> Repeat:
     """Everything that is needed to do a run or a sweep again."""
-    settings = settings_of(folder)
+    settings = {**settings_of(folder), **result.get("chosen", {})}
     hashes: dict[str, object] = {}
     base = result.get("base_model")
     if isinstance(base, dict) and base.get("sha256"):

@@ -36,7 +36,7 @@ from tenor.formats.sentence_transformers import is_trained_embedder
 from tenor.formats.table_writer import written_table
 from tenor.models.bulk import progress_bar
 from tenor.models.embedder import Embedder
-from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of
+from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of, with_rate
 from tenor.recipes.embedder_fit import EmbedderFit
 from tenor.recipes.fit import Source
 from tenor.recipes.settings import split_seed_of
@@ -120,7 +120,7 @@ def train_on_documents(config: ContrastiveConfig, fit: EmbedderFit) -> dict[str,
         loss=f"mnr on pairs made of documents ({config.how})",
         source=Source(len(data), made.notes.get("bad_rows", 0), made.path, made.sha256),
         evaluation=evaluation,
-        arguments=config,
+        arguments=with_rate(config, model),
         card=lambda result: fit.card_of(model, result),
     )
     result["pairs"] = {"how": config.how, "made": len(made), **made.notes}

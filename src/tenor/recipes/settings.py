@@ -12,10 +12,11 @@ from typing import Any
 from tenor.errors import ConfigError
 
 __all__ = [
-    "DEVICES", "DTYPES", "LARGE_RATE", "ON_BAD_ROW", "SeedSettings", "check_above_zero",
-    "check_choices", "check_least", "check_no_gradient_caching", "check_rates",
-    "check_run_settings", "check_seeds", "check_shares", "device_of", "fine_tuning_rate",
-    "split_seed_of",
+    "DEVICES", "DTYPES", "LARGE_EMBEDDER_RATE", "LARGE_RATE", "ON_BAD_ROW", "SMALL_RATE",
+    "SeedSettings",
+    "check_above_zero", "check_choices", "check_least", "check_no_gradient_caching", "check_rates",
+    "check_run_settings", "check_seeds", "check_shares", "chosen", "device_of", "embedder_rate",
+    "fine_tuning_rate", "split_seed_of",
 ]  # fmt: skip
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -23,7 +24,7 @@ DTYPES = ("auto", "bf16", "fp32")
 ON_BAD_ROW = ("error", "skip")
 LARGEST_SEED = (1 << 32) - 1
 SMALL_WIDTH = 384  # encoders of at most this width learn better at a higher rate
-SMALL_RATE, LARGE_RATE = 1e-4, 5e-5
+SMALL_RATE, LARGE_RATE, LARGE_EMBEDDER_RATE = 1e-4, 5e-5, 2e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,17 @@ def split_seed_of(config: Any) -> int:
     return int(config.seed if found is None else found)
 
 
+def chosen(config: Any, arguments: Any) -> dict[str, float]:
+    """The learning rates that settings leave open, as they were chosen; by their names."""
+    names = ("learning_rate", "head_learning_rate")
+    found = {name: getattr(arguments, name, None) for name in names}
+    return {
+        name: rate
+        for name, rate in found.items()
+        if rate is not None and getattr(config, name, None) is None
+    }
+
+
 def fine_tuning_rate(width: int) -> float:
     """The learning rate at which an encoder of so many dimensions is fine-tuned with a head.
 
@@ -194,3 +206,12 @@ def fine_tuning_rate(width: int) -> float:
     (0.0001, 5e-05)
     """
     return SMALL_RATE if width <= SMALL_WIDTH else LARGE_RATE
+
+
+def embedder_rate(width: int) -> float:
+    """The learning rate at which an embedder of so many dimensions learns from labelled pairs.
+
+    >>> embedder_rate(384), embedder_rate(768)
+    (0.0001, 2e-05)
+    """
+    return SMALL_RATE if width <= SMALL_WIDTH else LARGE_EMBEDDER_RATE

@@ -165,7 +165,10 @@ class Run:
         """
         return {
             "name": self.folder.name,
-            "training": {**result, "arguments": self.settings(self.folder)},
+            "training": {
+                **result,
+                "arguments": {**self.settings(self.folder), **result.get("chosen", {})},
+            },
             "evaluation": [result["after"]] if result["after"] else [],
         }
 
