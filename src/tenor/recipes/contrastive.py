@@ -62,7 +62,7 @@ class ContrastiveConfig(SeedSettings, FreezingArguments):
         temperature: of supervised-contrastive.
         symmetric: let mnr rank anchors for each positive, too.
         matryoshka: dimensions at which the loss is also computed, so that vectors can be cut.
-        learning_rate: the highest, reached after warm-up; by default 1e-4 for embedders of at most
+        learning_rate: the highest, reached after warm-up; by default 1e-4 for encoders of at most
             384 dimensions and 2e-5 for wider ones, and with pairs_from 2e-5.
         positive_from: with mnr on scored pairs, the lowest score (0 to 1) of a positive pair.
         texts_per_class: with supervised-contrastive, texts of one class that stand together.
