@@ -10,7 +10,7 @@ from tenor.recipes.auto_data import LABELLED, AutoData
 from tenor.recipes.classifier import ClassifierConfig, train_classifier
 from tenor.recipes.contrastive import ContrastiveConfig, train_contrastive
 from tenor.recipes.few_shot import FewShotConfig, train_few_shot
-from tenor.recipes.fit import Evaluation
+from tenor.recipes.fit_data import Evaluation
 from tenor.recipes.plan_sources import Source
 from tenor.recipes.tagger import TaggerConfig, train_tagger
 

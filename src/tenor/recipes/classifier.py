@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tenor.data.schema import PairTable
     from tenor.models.classifier import TextClassifier
     from tenor.models.encoder_classifier import EncoderClassifier
-    from tenor.recipes.fit import Evaluation, Fit
+    from tenor.recipes.fit import Fit
+    from tenor.recipes.fit_data import Evaluation
 
 __all__ = ["ClassifierConfig", "learning_rates", "train_classifier", "train_on_table"]
 
@@ -187,7 +188,7 @@ def _fine_tune(
     notes: tuple[str, ...],
 ) -> tuple[dict[str, Any], TextClassifier]:
     from tenor.models.encoder_classifier import EncoderClassifier
-    from tenor.recipes.fit import Source
+    from tenor.recipes.fit_data import Source
     from tenor.recipes.tell import tell
     from tenor.training.batch import TrainingData
     from tenor.training.classification_objectives import (

@@ -19,7 +19,7 @@ from tenor.training.freezing import FreezingArguments
 
 if TYPE_CHECKING:
     from tenor.data.schema import PairTable
-    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.fit_data import Evaluation
     from tenor.training.batch import TrainingData
 
 __all__ = ["CrossEncoderConfig", "train_cross_encoder"]
@@ -94,7 +94,8 @@ def train_cross_encoder(config: CrossEncoderConfig) -> dict[str, Any]:
     from tenor.data.prepare import hold_out, prepare
     from tenor.data.schema import read_pairs
     from tenor.models.cross_encoder import CrossEncoder
-    from tenor.recipes.fit import Fit, Source
+    from tenor.recipes.fit import Fit
+    from tenor.recipes.fit_data import Source
     from tenor.recipes.tell import announce_table, tell
     from tenor.training.candidate_data import CandidateData
     from tenor.training.pair_objectives import choose_pair_loss, make_pair_objective, pair_data
@@ -153,7 +154,7 @@ def _evaluation(
     from tenor.data.prepare import prepare
     from tenor.data.schema import read_pairs
     from tenor.evaluation.pairs import pair_evaluation
-    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.fit_data import Evaluation
 
     if held is None and config.validation is None:
         tell("no validation data: nothing will be measured (give --validation or --hold-out)")

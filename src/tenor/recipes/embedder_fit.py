@@ -15,7 +15,8 @@ from tenor.evaluation.retrieval import Retrieval
 from tenor.evaluation.validation import validation
 from tenor.formats.model_card import model_card
 from tenor.models.embedder import Embedder
-from tenor.recipes.fit import Evaluation, Fit, Source
+from tenor.recipes.fit import Fit
+from tenor.recipes.fit_data import Evaluation, Source
 from tenor.recipes.settings import device_of
 from tenor.recipes.tell import tell
 from tenor.tokens.plan import TrainingPlan

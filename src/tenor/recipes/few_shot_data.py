@@ -23,7 +23,7 @@ from tenor.data.shots import (
 )
 from tenor.errors import DataError
 from tenor.recipes.few_shot import FewShotConfig
-from tenor.recipes.fit import Evaluation
+from tenor.recipes.fit_data import Evaluation
 from tenor.recipes.labelled_evaluation import evaluation_on_texts
 from tenor.recipes.tell import tell
 

@@ -23,7 +23,7 @@ from tenor.models.embedding_classifier import EmbeddingClassifier
 from tenor.recipes.embedder_fit import EmbedderFit, embedder_of
 from tenor.recipes.few_shot import FEWEST, MOST, PASSES, FewShotConfig
 from tenor.recipes.few_shot_data import FewShotData
-from tenor.recipes.fit import Evaluation, Source
+from tenor.recipes.fit_data import Evaluation, Source
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
 from tenor.recipes.soft_logistic import fit_linear_head, fit_soft_logistic, probabilities_from
 from tenor.recipes.tell import tell

@@ -36,7 +36,7 @@ from tenor.recipes.few_shot_stages import (
     pair_counts,
     with_head,
 )
-from tenor.recipes.fit import Source
+from tenor.recipes.fit_data import Source
 from tenor.recipes.soft_logistic import probabilities_from
 from tenor.recipes.tell import tell
 from tenor.training.batch import TrainingData

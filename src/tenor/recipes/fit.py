@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from tenor.data.schema import PairTable
 from tenor.errors import RunInterruptedError
 from tenor.evaluation.compare import difference
 from tenor.evaluation.map_sample import SketchedMap
@@ -18,6 +17,7 @@ from tenor.evaluation.predictions import write_predictions
 from tenor.evaluation.result import EvaluationResult
 from tenor.formats.locate import hash_model
 from tenor.models.bulk import KERNELS, TRAINING_KERNELS, duration, keep_few_kernels
+from tenor.recipes.fit_data import Evaluation, Source
 from tenor.recipes.settings import chosen
 from tenor.recipes.tell import tell, tell_done
 from tenor.recipes.trainable import Trainable
@@ -34,56 +34,7 @@ from tenor.training.steps import Step, make_step
 from tenor.training.tracking_callback import TrackingCallback
 from tenor.training.trainer import Trainer
 
-__all__ = ["Evaluation", "Fit", "Source"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How to measure a model.
-
-    Attributes:
-        measure: from the model to figures.
-        metric: the figure that decides; higher is better.
-        overlap: what is known of evaluation texts that stand in the training data, in words.
-        behind: the evaluation that `measure` runs, where it is not that itself; its items are what
-            predictions.parquet tells of.
-    """
-
-    measure: Callable[[Any], EvaluationResult]
-    metric: str
-    overlap: str | None = None
-    behind: Any = None
-
-    @property
-    def items(self) -> Any:
-        """The evaluation whose items predictions.parquet tells of."""
-        return self.measure if self.behind is None else self.behind
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where training rows came from, for the record.
-
-    Attributes:
-        rows: how many there are.
-        skipped: bad rows that were left out.
-        path: the file or data set.
-        sha256: of the file.
-        unit: what a row of token ids stands for: texts or pairs.
-        notes: what else a reader of the result should know of the rows, a sentence each.
-    """
-
-    rows: int
-    skipped: int
-    path: str
-    sha256: str
-    unit: str = "texts"
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, table: PairTable, unit: str = "texts", notes: tuple[str, ...] = ()) -> Source:
-        """Of a table that was read."""
-        return cls(len(table), len(table.skipped), table.path, table.sha256, unit, notes)
+__all__ = ["Fit"]
 
 
 class Fit:

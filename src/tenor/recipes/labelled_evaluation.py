@@ -8,7 +8,7 @@ from tenor.data.labelled_texts import read_labelled_like
 from tenor.data.overlap import overlap
 from tenor.data.schema import PairTable
 from tenor.evaluation.classification import Classification, classification_metric
-from tenor.recipes.fit import Evaluation
+from tenor.recipes.fit_data import Evaluation
 from tenor.recipes.settings import split_seed_of
 from tenor.recipes.tell import tell
 

@@ -15,7 +15,8 @@ from tenor.formats.classifier import LinearClassifier
 from tenor.formats.locate import hash_model
 from tenor.models.embedder import Embedder
 from tenor.models.embedding_classifier import EmbeddingClassifier
-from tenor.recipes.fit import Evaluation, Fit
+from tenor.recipes.fit import Fit
+from tenor.recipes.fit_data import Evaluation
 from tenor.recipes.logistic_regression import choose_regularization, fit_logistic
 from tenor.recipes.settings import device_of
 from tenor.recipes.tell import tell

@@ -114,7 +114,8 @@ def train_mlm(config: MlmConfig) -> dict[str, Any]:
     from torch import nn
 
     from tenor.evaluation.perplexity import perplexity
-    from tenor.recipes.fit import Evaluation, Fit, Source
+    from tenor.recipes.fit import Fit
+    from tenor.recipes.fit_data import Evaluation, Source
     from tenor.recipes.mlm_from_scratch import new_masked_lm
     from tenor.recipes.raw_text import read_texts, tell_perplexity
     from tenor.recipes.tell import tell

@@ -38,7 +38,7 @@ from tenor.models.bulk import progress_bar
 from tenor.models.embedder import Embedder
 from tenor.recipes.contrastive import ContrastiveConfig, load_embedder, objective_of, with_rate
 from tenor.recipes.embedder_fit import EmbedderFit
-from tenor.recipes.fit import Source
+from tenor.recipes.fit_data import Source
 from tenor.recipes.settings import split_seed_of
 from tenor.recipes.tell import tell
 from tenor.tokens.packed import PackedBatch

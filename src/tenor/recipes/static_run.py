@@ -22,7 +22,7 @@ from tenor.formats.locate import hash_model
 from tenor.formats.model_card import model_card
 from tenor.models.embedder import Embedder
 from tenor.models.static import StaticEmbedder
-from tenor.recipes.fit import Evaluation
+from tenor.recipes.fit_data import Evaluation
 from tenor.recipes.tell import tell
 from tenor.training.run import Run, machine, versions
 

@@ -21,7 +21,7 @@ from tenor.training.freezing import FreezingArguments
 if TYPE_CHECKING:
     from tenor.data.tagging import TaggedTexts
     from tenor.models.tagger import Tagger
-    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.fit_data import Evaluation
     from tenor.training.tagging import TaggingData
 
 __all__ = ["TaggerConfig", "train_tagger"]
@@ -114,7 +114,8 @@ def train_tagger(config: TaggerConfig) -> dict[str, Any]:
 
     from tenor.data.tagging import hold_out_texts
     from tenor.models.tagger import Tagger
-    from tenor.recipes.fit import Fit, Source
+    from tenor.recipes.fit import Fit
+    from tenor.recipes.fit_data import Source
     from tenor.training.tagging import Tagging, TaggingData, balanced_weights
 
     fit = Fit(config, config.out, resume=config.resume)
@@ -194,7 +195,7 @@ def _evaluation(
     """How to evaluate, and how far the texts were seen in training."""
     from tenor.data.overlap import overlap
     from tenor.evaluation.tagging import SpanEvaluation
-    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.fit_data import Evaluation
     from tenor.recipes.tell import tell
 
     table = held

@@ -122,7 +122,7 @@ def train_tsdae(config: TsdaeConfig) -> dict[str, Any]:
     from tenor.formats.sentence_transformers import is_trained_embedder
     from tenor.models.decoder import Decoder
     from tenor.recipes.embedder_fit import EmbedderFit, embedder_of
-    from tenor.recipes.fit import Source
+    from tenor.recipes.fit_data import Source
     from tenor.recipes.raw_text import read_texts, tell_perplexity
     from tenor.recipes.tell import tell
     from tenor.training.batch import TrainingData
@@ -188,7 +188,7 @@ def _evaluation(
     loss: Callable[[DenoisingAutoEncoder], EvaluationResult] | None,
 ) -> Any:
     """The embedder's figure where there is data for it, the reconstruction's, or both."""
-    from tenor.recipes.fit import Evaluation
+    from tenor.recipes.fit_data import Evaluation
     from tenor.recipes.tell import tell
 
     if config.evaluate is None:
