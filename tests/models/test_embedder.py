@@ -65,7 +65,7 @@ def assert_the_same_everywhere(model, folder):
     assert np.array_equal(again.encode(TEXTS), expected)
     assert again.layout(Path()) == model.layout(Path())
     theirs = SentenceTransformer(str(folder), device="cpu")
-    np.testing.assert_allclose(theirs.encode(TEXTS), expected, atol=1e-6 * scale(expected))
+    np.testing.assert_allclose(theirs.encode(TEXTS), expected, atol=3e-6 * scale(expected))
     assert theirs.max_seq_length == model.max_seq_length
     assert theirs.similarity_fn_name == model.similarity_name
 

@@ -80,7 +80,7 @@ def test_what_was_measured_says_where_it_comes_from():
         for entry in entries:
             stored = json.loads((root / entry["source"]).read_text())
             assert stored["commit"] == entry["commit"]
-            values = re.findall(r"\d\.\d+", json.dumps(stored))
+            values = re.findall(r"-?\d+\.\d+", json.dumps(stored))
             for value in (*entry["figures"].values(), *entry.get("spread", {}).values()):
                 assert any(round(float(each), 4) == value for each in values)
 
