@@ -211,8 +211,9 @@ def test_the_learning_rate_goes_by_the_width_and_is_recorded(config, tmp_path):
     assert result["chosen"] == {"learning_rate": 1e-4}
     log = (tmp_path / "run" / "log.jsonl").read_text()
     assert '"learning_rate": 0.0001' in log and "1e-05" not in log
-    for place in (tmp_path / "run" / "model" / "README.md", tmp_path / "run" / "report.html"):
-        assert "learning_rate" in place.read_text(), place
+    assert "| learning_rate | 0.0001 |" in (tmp_path / "run" / "model" / "README.md").read_text()
+    shown = re.sub(r"<[^>]*>|\s", " ", (tmp_path / "run" / "report.html").read_text())
+    assert re.search(r"learning_rate\W+0\.0001", shown)
     assert rate_of(given, 384) == 1e-4
     assert rate_of(given, 768) == 2e-5
     assert rate_of(replace(given, learning_rate=3e-5), 384) == 3e-5

@@ -102,6 +102,15 @@ def test_more_classes_than_fit_a_batch_are_told_apart_by_ranking(config):
     assert train_few_shot(few)["loss"] == "supervised-contrastive"
 
 
+def test_a_rate_that_was_chosen_is_recorded(config):
+    asked = train_few_shot(replace(config, steps=2, out=f"{config.out}-asked"))
+    assert asked["chosen"] == {}
+    given = replace(config, learning_rate=None, steps=2)
+    rate = given.rate_for(32)
+    assert train_few_shot(given)["chosen"] == {"learning_rate": rate}
+    assert f"| learning_rate | {rate:g} |" in Path(config.out, "model", "README.md").read_text()
+
+
 @pytest.mark.parametrize("loss", ["supervised-contrastive", "cosine-pairs"])
 def test_any_number_of_labels_a_text(loss, config, tmp_path):
     config = replace(

@@ -34,7 +34,9 @@ from tenor.training.run import Run, machine, versions
 __all__ = ["run_few_shot"]
 
 FROZEN, TRAINED, STUDENT = "frozen", "few-shot", "student"
-FACTS = ("loss", "rows", "steps", "best_step", "train_loss", "truncated", "pairs", "seconds")
+FACTS = (
+    "loss", "chosen", "rows", "steps", "best_step", "train_loss", "truncated", "pairs", "seconds",
+)  # fmt: skip
 
 
 def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def run_few_shot(config: FewShotConfig) -> dict[str, Any]:
         base = student_base
     result = {
         "loss": stages.get("contrastive", {"loss": config.loss})["loss"],
+        "chosen": stages.get("contrastive", {}).get("chosen", {}),
         "head": config.head,
         "shots": config.shots,
         "labels": list(data.names),

@@ -127,7 +127,8 @@ class Fit:
         callbacks = [RunLog(self.run.log_path, tell), interrupt]
         tracking = None
         if arguments.track is not None:
-            tracking = TrackingCallback(arguments.track, self.run.folder, asdict(self.config))
+            settings = {**asdict(self.config), **chosen(self.config, arguments)}
+            tracking = TrackingCallback(arguments.track, self.run.folder, settings)
             callbacks.append(tracking)
         meanwhile: dict[int, EvaluationResult] = {}  # by the step after which it was measured
 
